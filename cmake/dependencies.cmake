@@ -1,0 +1,18 @@
+# Every outside library, found once. Which module may use which: tests/architecture/rules.toml.
+find_package(absl CONFIG REQUIRED)
+find_package(nlohmann_json CONFIG REQUIRED)
+find_package(fmt CONFIG REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
+pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+if(CONCLAVE_TESTS)
+  find_package(GTest CONFIG REQUIRED)
+endif()
+if(NOT CONCLAVE_ENGINE_ONLY)
+  find_package(Protobuf REQUIRED)  # MODULE mode: Debian ships no protobuf CMake config
+  find_package(gRPC CONFIG REQUIRED)
+  find_package(ucx CONFIG REQUIRED)
+  find_package(prometheus-cpp CONFIG REQUIRED)
+  find_package(Boost 1.74 REQUIRED)
+  find_package(CLI11 CONFIG REQUIRED)
+endif()

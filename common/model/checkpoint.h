@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "common/base/status.h"
@@ -32,7 +33,9 @@ struct TensorView {
 class Checkpoint {
  public:
   // Opens `dir`. Errors name the file, the tensor and the numbers: a missing shard, a header longer
-  // than the file, offsets beyond the data, sizes that do not match shape × dtype, overlaps.
+  // than the file, offsets beyond the data, sizes that do not match shape × dtype, overlaps and holes.
+  // NotFound for a file that is not there, InvalidArgument for one that lies. With an index, exactly the
+  // tensors it names are visible.
   static absl::StatusOr<std::unique_ptr<Checkpoint>> Open(const std::string& dir);
   // Opens one .safetensors file.
   static absl::StatusOr<std::unique_ptr<Checkpoint>> OpenFile(const std::string& path);
@@ -48,7 +51,7 @@ class Checkpoint {
  private:
   struct Mapping;
   Checkpoint();
-  absl::Status AddFile(const std::string& path);
+  absl::Status AddFile(const std::string& path, const std::unordered_set<std::string>* wanted);
   std::vector<std::unique_ptr<Mapping>> mappings_;
   std::unordered_map<std::string, TensorView> tensors_;
 };

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/base/status.h"
 
@@ -31,7 +32,8 @@ struct ModelConfig {
   double rms_norm_eps = 1e-6;
   bool tie_word_embeddings = false;
   int bos_token_id = 0;
-  int eos_token_id = 1;
+  int eos_token_id = 1;             // the first of eos_token_ids
+  std::vector<int> eos_token_ids;   // never empty: any of them ends a generation
   // MLA
   int num_heads = 0;
   int q_lora_rank = 0;

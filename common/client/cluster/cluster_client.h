@@ -1,0 +1,55 @@
+// A role's view of the cluster state: registers itself under a lease, follows members and placement.
+// The keys and their encoding are known here only.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/status.h"
+#include "common/cluster/members.h"
+#include "common/cluster/store.h"
+#include "common/placement/placement.h"
+
+namespace conclave {
+
+struct ClusterClientOptions {
+  std::string cluster = "default";  // key prefix /conclave/<cluster>/
+  std::chrono::seconds lease_ttl{3};
+};
+
+// Thread-safe. `store` must outlive it. Callbacks come from a thread of the store, one at a time.
+class ClusterClient {
+ public:
+  ClusterClient(Store& store, const ClusterClientOptions& options);
+  ~ClusterClient();  // withdraws the registration
+
+  // Puts the record under a lease and keeps it there: when the lease is lost (etcd was away), it registers
+  // again with back-off. Called once.
+  absl::Status Register(const MemberInfo& self, SteadyTime deadline);
+  // Removes the record: others stop sending work. Idempotent.
+  void Withdraw();
+  int64_t lease_id() const;  // 0 before Register
+
+  // Last known state; keeps serving when the store is away.
+  std::vector<MemberInfo> Members(Role role) const;
+  std::shared_ptr<const PlacementMap> Placement() const;  // never null; epoch 0 before the first
+
+  // `on_change` after every change of members or placement, and once soon after the call. Destroying the
+  // handle ends it; no callback runs after that.
+  std::shared_ptr<void> OnChange(std::function<void()> on_change);
+
+  // Compare-and-set on the epoch: Aborted when another epoch than map.epoch - 1 is stored.
+  absl::Status PublishPlacement(const PlacementMap& map, SteadyTime deadline);
+  // Candidate for `name` ("eplb"), under the registration's lease. Needs Register first.
+  std::unique_ptr<class Election> Campaign(const std::string& name, std::function<void(bool)> on_change);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace conclave

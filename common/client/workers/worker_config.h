@@ -1,0 +1,35 @@
+// The settings that every worker role shares.
+#pragma once
+
+#include <string>
+
+#include "common/config/config.h"
+#include "common/engine/compute_mode.h"
+
+namespace conclave {
+
+struct WorkerConfig {
+  std::string model_dir;                 // Hugging Face checkpoint folder
+  std::string model_id;                  // name it is served under; empty = the folder's name
+  std::string etcd = "127.0.0.1:2379";   // endpoints, separated by commas
+  std::string cluster = "default";
+  std::string host = "127.0.0.1";        // to listen on
+  int port = 0;                          // gRPC, 0 = a free one
+  int metrics_port = 0;                  // HTTP, 0 = a free one
+  std::string id;                        // member id; empty = "<role>-<random>"
+  std::string mode = "bf16";             // f32 or bf16
+  int threads = 0;                       // of one step, 0 = one per core
+  int kv_pages = 1024;                   // of 64 tokens, over all layers; attention workers only
+  int lease_ttl_s = 3;                   // seconds
+  int drain_s = 10;                      // seconds that running work gets after SIGTERM
+  std::string ucx_tls = "tcp";           // UCX transports
+  std::string log_level = "info";
+
+  ComputeMode compute_mode() const;
+  std::string served_model() const;  // model_id or the folder's name
+};
+
+// Declares --model, --etcd, ... ; --kv-pages only for attention workers.
+void BindWorkerConfig(ConfigParser& parser, WorkerConfig* config, bool attention_worker);
+
+}  // namespace conclave

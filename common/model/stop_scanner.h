@@ -1,9 +1,11 @@
 // Finds stop strings in a stream of text, also across chunk borders; holds back text that may be the
-// beginning of one.
+// beginning of one. The stop string whose last character comes first wins (of two that end together the
+// longer one), so the outcome does not depend on how the text was cut into pieces.
 #pragma once
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace conclave {
@@ -19,6 +21,7 @@ class StopScanner {
   bool stopped() const { return stopped_; }
 
  private:
+  size_t HeldBackBytes() const;
   std::vector<std::string> stops_;
   std::string held_;
   bool stopped_ = false;

@@ -28,9 +28,10 @@ class Tokenizer {
   // Bytes of all tokens, then UTF-8 with one U+FFFD per maximal invalid subpart. Ids outside the
   // vocabulary are InvalidArgument.
   virtual absl::StatusOr<std::string> Decode(std::span<const TokenId> ids, bool skip_special) const = 0;
-  // Raw bytes of one token, empty for a special token when skip_special. Unknown ids give no bytes.
+  // Raw bytes of one token, which may be a part of a character. Unknown ids give no bytes.
   virtual std::string_view TokenBytes(TokenId id) const = 0;
   virtual bool IsSpecial(TokenId id) const = 0;
+  // The token that stands for exactly these bytes; an added token by its literal text.
   virtual std::optional<TokenId> FindToken(std::string_view content) const = 0;
   // One more than the largest id in use; logits at and above it must be masked.
   virtual int VocabSize() const = 0;

@@ -6,11 +6,14 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "absl/base/thread_annotations.h"  // defines GUARDED_BY too; seen first, it can be replaced
+
 #if defined(__clang__)
 #define CONCLAVE_TSA(x) __attribute__((x))
 #else
 #define CONCLAVE_TSA(x)
 #endif
+#undef GUARDED_BY
 #define GUARDED_BY(x) CONCLAVE_TSA(guarded_by(x))
 #define REQUIRES(...) CONCLAVE_TSA(requires_capability(__VA_ARGS__))
 #define EXCLUDES(...) CONCLAVE_TSA(locks_excluded(__VA_ARGS__))

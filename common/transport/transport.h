@@ -28,7 +28,8 @@ struct IncomingMessage {
   std::span<const uint8_t> payload;
 };
 
-// Runs on the transport's progress thread: must not block and must not wait for other messages.
+// Runs on the transport's progress thread: must not block and must not wait for other messages. May call
+// anything of Transport and Endpoint but Stop.
 using MessageHandler = std::function<void(const IncomingMessage&)>;
 
 // One peer, seen from here. Thread-safe. Destroying the last reference closes it by force.
@@ -49,19 +50,32 @@ class Endpoint {
   virtual void Close() = 0;
 };
 
+struct TransportCounters {
+  uint64_t messages_sent = 0, bytes_sent = 0;          // handed on whole; header and payload bytes
+  uint64_t messages_received = 0, bytes_received = 0;  // given to a handler
+  uint64_t dropped_frames = 0;    // damaged, duplicate or out of bounds
+  uint64_t dropped_messages = 0;  // damaged, incomplete for too long, of a lost peer, or without a handler
+  uint64_t peers_lost = 0;
+};
+
 // Thread-safe. Handlers must be set before the address is handed out.
 class Transport {
  public:
   virtual ~Transport() = default;
   virtual Incarnation incarnation() const = 0;
-  // Opaque bytes for a peer's Connect.
+  // Opaque bytes for a peer's Connect; they name the incarnation too.
   virtual std::string Address() const = 0;
+  // Null removes the handler; messages without one are dropped and counted. After it returned no call of
+  // the previous handler runs, unless SetHandler was called from within a handler.
   virtual void SetHandler(Channel channel, MessageHandler handler) = 0;
-  // `on_lost` is called at most once, from the progress thread, when the peer is found dead.
+  // `on_lost` is called at most once, from the progress thread, when the peer is found dead; never after
+  // Close. InvalidArgument when `address` is not one of this backend or is damaged, Unavailable when it
+  // is known that nobody lives there.
   virtual absl::StatusOr<std::shared_ptr<Endpoint>> Connect(const std::string& address,
                                                             std::function<void(absl::Status)> on_lost) = 0;
   // Stops the progress thread; no handler runs after it returned. Idempotent.
   virtual void Stop() = 0;
+  virtual TransportCounters counters() const = 0;
 };
 
 }  // namespace conclave

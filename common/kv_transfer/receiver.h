@@ -39,17 +39,20 @@ struct HandoffManifest {
   std::vector<HandoffExtent> extents;
 };
 
-// Thread-safe. Installs itself as the transport's handler for Channel::kKvPush.
+// Thread-safe. Installs itself as the transport's handler for Channel::kKvPush; transport and cache must
+// outlive it. The owner named in its tickets is the transport's incarnation.
 class KvReceiver {
  public:
   KvReceiver(Transport& transport, KvCache& cache);
-  ~KvReceiver();
+  ~KvReceiver();  // closes every session
 
-  // `pages` (in prompt order) are written by pushes until Close; `layers` main layers are expected.
+  // `pages` (in prompt order, one per started block) are written by pushes until Close; `layers` main
+  // layers are expected.
   HandoffTicket Open(uint64_t generation, uint32_t prompt_tokens, uint32_t layers, std::vector<int32_t> pages);
   // Waits until all extents of the manifest have arrived and verifies them: DataLoss (which extent, which
-  // digests) when one differs, InvalidArgument when the manifest does not cover the prompt exactly or
-  // names another session or generation, DeadlineExceeded with the missing extents.
+  // digests) when one differs or was pushed by another source than the manifest's, InvalidArgument when
+  // the manifest does not cover the prompt exactly or names another session or generation,
+  // DeadlineExceeded with the missing extents, Cancelled when the session is closed meanwhile.
   absl::Status Verify(const HandoffManifest& manifest, SteadyTime deadline);
   // After it returned nothing writes the session's pages any more; late pushes are dropped and counted.
   void Close(uint64_t session);

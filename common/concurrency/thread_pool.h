@@ -6,12 +6,16 @@
 
 namespace conclave {
 
-// Run is not reentrant and is serialised between callers. Idle threads sleep; inside a step they may spin
-// for a few microseconds before sleeping when the machine has a core for each of them.
+// Thread-safe: Run is serialised between callers. Run is not reentrant: a body must not call it. Idle
+// threads sleep; between two Runs of one step they may spin before sleeping.
 class ThreadPool {
  public:
-  // `threads` >= 1 counts the caller: 1 means no extra thread.
-  explicit ThreadPool(int threads);
+  // Spins where the machine has more cores than the pool has threads, never else.
+  static constexpr int kSpinAuto = -1;
+
+  // `threads` >= 1 counts the caller: 1 means no extra thread. `spin_us` bounds how long an idle thread
+  // polls for the next Run before it sleeps; 0 sleeps at once.
+  explicit ThreadPool(int threads, int spin_us = kSpinAuto);
   ~ThreadPool();
   int threads() const;
 

@@ -1,0 +1,8 @@
+#include "kernels/base/vec_portable.h"
+#include "kernels/attention/mla_kernel.h"
+
+namespace conclave::kernels {
+
+void MlaSplitPortable(const MlaSplitParams& params) { MlaSplitOn<portable::Vec>(params); }
+
+}  // namespace conclave::kernels

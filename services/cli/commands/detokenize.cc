@@ -17,7 +17,7 @@ absl::StatusOr<std::vector<TokenId>> ReadIds(const json& line) {
     // Anything above int32 would be cut off; no vocabulary is that large.
     if (!item.is_number_unsigned() || item.get<uint64_t>() > INT32_MAX) {
       return InvalidArgument("ids[{}] is {}; a non-negative token id is needed", ids.size(),
-                             item.is_structured() ? item.type_name() : item.dump(-1, ' ', true));
+                             item.is_structured() ? item.type_name() : item.dump(-1, ' ', true).substr(0, 80));
     }
     ids.push_back(item.get<TokenId>());
   }

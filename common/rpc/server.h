@@ -6,6 +6,7 @@
 #include <grpcpp/server.h>
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,7 +16,8 @@
 
 namespace conclave {
 
-// Servers of one process, by name. Thread-safe. Must outlive the servers registered in it.
+// Servers of one process, by name. Thread-safe. Must outlive the servers registered in it; its channel
+// providers may outlive it.
 class InProcessNetwork {
  public:
   InProcessNetwork();
@@ -26,7 +28,7 @@ class InProcessNetwork {
  private:
   friend class RpcServer;
   struct Impl;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Impl> impl_;
 };
 
 struct RpcServerOptions {
@@ -39,7 +41,8 @@ struct RpcServerOptions {
 
 class RpcServer {
  public:
-  // `services` must outlive the server. AlreadyExists naming host and port when the port is in use.
+  // `services` must outlive the server. AlreadyExists naming host and port when the port is in use, or the
+  // in-process name when another server has it; Unavailable when `host` is no address of this machine.
   static absl::StatusOr<std::unique_ptr<RpcServer>> Start(const RpcServerOptions& options,
                                                           const std::vector<grpc::Service*>& services);
   ~RpcServer();

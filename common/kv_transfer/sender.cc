@@ -42,6 +42,7 @@ struct KvPush::Impl {
   std::vector<int32_t> pages;
   std::vector<uint32_t> pushed;  // blocks, by layer
   HandoffManifest manifest;
+  absl::Status refused;  // the ticket does not fit the cache: nothing is pushed
   std::shared_ptr<InFlight> in_flight = std::make_shared<InFlight>();
 };
 
@@ -75,15 +76,20 @@ void KvPush::Impl::Push(uint32_t layer, uint32_t block) {
 KvPush::KvPush(std::shared_ptr<Endpoint> peer, const KvCache& cache, Incarnation self, const HandoffTicket& ticket,
                std::vector<int32_t> pages)
     : impl_(std::make_unique<Impl>()) {
-  CONCLAVE_CHECK(ticket.token_bytes == cache.TokenBytes());
-  CONCLAVE_CHECK(ticket.layers <= static_cast<uint32_t>(cache.layers()));
-  CONCLAVE_CHECK(pages.size() >= (ticket.prompt_tokens + kPageTokens - 1) / kPageTokens);
+  if (ticket.token_bytes != cache.TokenBytes() || ticket.layers > static_cast<uint32_t>(cache.layers()) ||
+      pages.size() < (ticket.prompt_tokens + kPageTokens - 1) / kPageTokens) {
+    impl_->refused = FailedPrecondition(
+        "hand-off {} wants {} layers of {} bytes a token for {} tokens; here are {} layers of {} bytes and {} pages: do "
+        "both workers serve the same model in the same compute mode?",
+        ticket.session, ticket.layers, ticket.token_bytes, ticket.prompt_tokens, cache.layers(), cache.TokenBytes(),
+        pages.size());
+  }
   impl_->peer = std::move(peer);
   impl_->cache = &cache;
   impl_->self = self;
   impl_->ticket = ticket;
   impl_->pages = std::move(pages);
-  impl_->pushed.assign(ticket.layers, 0);
+  if (impl_->refused.ok()) impl_->pushed.assign(ticket.layers, 0);
   impl_->manifest = {ticket.session, ticket.generation, self, {}};
 }
 
@@ -97,7 +103,7 @@ void KvPush::LayerReady(int layer, int ready_tokens) {
   const HandoffTicket& ticket = impl_->ticket;
   CONCLAVE_CHECK(layer >= 0 && ready_tokens >= 0);
   // Layers beyond the ticket's (a prefill worker's MTP layer) stay here.
-  if (static_cast<uint32_t>(layer) >= ticket.layers) return;
+  if (static_cast<size_t>(layer) >= impl_->pushed.size()) return;
   const uint32_t ready = std::min<uint32_t>(static_cast<uint32_t>(ready_tokens), ticket.prompt_tokens);
   const uint32_t blocks = ready == ticket.prompt_tokens ? (ready + kPageTokens - 1) / kPageTokens : ready / kPageTokens;
   uint32_t& pushed = impl_->pushed[layer];
@@ -105,6 +111,7 @@ void KvPush::LayerReady(int layer, int ready_tokens) {
 }
 
 absl::StatusOr<HandoffManifest> KvPush::Finish(SteadyTime deadline) {
+  RETURN_IF_ERROR(impl_->refused);
   const uint32_t blocks = (impl_->ticket.prompt_tokens + kPageTokens - 1) / kPageTokens;
   for (size_t layer = 0; layer < impl_->pushed.size(); ++layer) {
     if (impl_->pushed[layer] != blocks) {

@@ -22,8 +22,8 @@ class KvPush {
   // Tokens [0, ready_tokens) of `layer` are final: pushes every block that became complete; the last,
   // partial one when ready_tokens reaches the prompt's length.
   void LayerReady(int layer, int ready_tokens);
-  // Waits until every send was handed on. Unavailable when the peer was lost, DeadlineExceeded,
-  // FailedPrecondition when a layer was not pushed to its end.
+  // Waits until every send was handed on. Unavailable when the peer was lost, DeadlineExceeded, or
+  // FailedPrecondition when a layer was not pushed to its end or the ticket does not fit the cache.
   absl::StatusOr<HandoffManifest> Finish(SteadyTime deadline);
 
  private:

@@ -18,8 +18,11 @@ struct ExpertServerOptions {
 // Thread-safe. Owns one compute thread. Installs itself as handler of Channel::kExpertDispatch.
 class ExpertServer {
  public:
-  // `holds(layer, expert)` and `epoch()` are asked per dispatch: picks that are not held are answered
-  // NOT_HOSTED with the epoch, the whole message at once, so that the client goes elsewhere.
+  // Transport and experts must outlive it. `holds(layer, expert)` and `epoch()` are asked per dispatch, from
+  // the progress and the compute thread, and must not block; holds is asked with layers below 4096 and
+  // experts below 65536, whatever the model has. Picks that
+  // are not held are answered NOT_HOSTED with their experts and the epoch, the whole message at once, so
+  // that the client goes elsewhere.
   ExpertServer(Transport& transport, ExpertBackend& experts, std::function<bool(int layer, int expert)> holds,
                std::function<uint64_t()> epoch, const ExpertServerOptions& options);
   ~ExpertServer();  // no compute after it returned

@@ -27,12 +27,16 @@ class ExpertPeerConnector {
 };
 
 struct RemoteExpertsOptions {
-  std::chrono::milliseconds attempt_timeout{400};  // then the picks go to another replica too (hedge)
+  std::chrono::milliseconds attempt_timeout{400};  // then the picks go to another replica too (hedge);
+                                                   // large messages get more by the recent time per pick
   std::chrono::milliseconds call_timeout{10000};   // bound of a call without a deadline of its own
   std::chrono::milliseconds suspect_time{1000};    // a host that was lost or late is asked last for so long
+  std::chrono::milliseconds no_replica_grace{2000};  // a call waits so long for a replica to come (back)
+  std::chrono::milliseconds connect_timeout{2000};   // deadline of one ExpertPeerConnector::Connect
 };
 
-// Thread-safe. Installs itself as handler of Channel::kExpertResult.
+// Thread-safe. Installs itself as handler of Channel::kExpertResult. Transport and connector must outlive
+// it, and it every call.
 class RemoteExperts : public ExpertBackend {
  public:
   RemoteExperts(Transport& transport, ExpertPeerConnector& connector, const RemoteExpertsOptions& options);
@@ -54,7 +58,7 @@ class RemoteExperts : public ExpertBackend {
 
  private:
   struct Impl;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Impl> impl_;  // late events of lost connections may still look at it
 };
 
 }  // namespace conclave

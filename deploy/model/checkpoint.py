@@ -57,6 +57,12 @@ def _stored(name, tensor, kind):
         yield name, "F32", list(tensor.shape), tensor.numpy().tobytes()
 
 
+def kind_of(name, parameter):
+    """The stored format of a parameter of Model, by its name there."""
+    matrix = name.endswith(("_proj.weight", "_mqa.weight", "gate_up", "mlp.down"))
+    return "fp8" if matrix and "eh_proj" not in name else "bf16"
+
+
 def write(model, path):
     header, chunks, offset = {"__metadata__": {"format": "pt"}}, [], 0
     for name, tensor, kind in _names(model):

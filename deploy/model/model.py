@@ -6,23 +6,20 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from quantise import fake_fp8, round_bf16
-
 
 def load_config(path=pathlib.Path(__file__).resolve().parent / "config.json"):
     return json.loads(pathlib.Path(path).read_text())
 
 
 class Linear(nn.Module):
-    """A projection without bias; `fp8` makes training see the weights as the exported FP8 blocks will be."""
+    """A projection without bias."""
 
     def __init__(self, n_in, n_out):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(n_out, n_in) * n_in ** -0.5)
-        self.fp8 = False
 
     def forward(self, x):
-        return F.linear(x, fake_fp8(self.weight) if self.fp8 else self.weight)
+        return F.linear(x, self.weight)
 
 
 class RMSNorm(nn.Module):
@@ -123,11 +120,10 @@ class MoE(nn.Module):
         self.gate_up = nn.Parameter(torch.randn(n, 2, inner, hidden) * hidden ** -0.5)
         self.down = nn.Parameter(torch.randn(n, hidden, inner) * inner ** -0.5)
         self.shared_experts = MLP(hidden, inner * c["n_shared_experts"])
-        self.fp8 = False
 
     def route(self, x):
         c, n = self.c, self.c["n_routed_experts"]
-        score = torch.sigmoid(F.linear(x.float(), round_bf16(self.gate) if self.fp8 else self.gate))
+        score = torch.sigmoid(F.linear(x.float(), self.gate))
         choice = (score + self.bias).detach()
         group = choice.view(len(x), c["n_group"], -1).topk(2, -1)[0].sum(-1)
         keep = torch.zeros_like(group).scatter_(1, group.topk(c["topk_group"], -1)[1], 1.0)
@@ -152,10 +148,9 @@ class MoE(nn.Module):
         slot_of_choice = torch.empty(tokens * k, dtype=torch.long)
         slot_of_choice[order] = slot_sorted
         slot_of_choice = slot_of_choice.view(tokens, k)
-        gate_up, down = (fake_fp8(self.gate_up), fake_fp8(self.down)) if self.fp8 else (self.gate_up, self.down)
         rows = Dispatch.apply(x, choice_of_slot // k, slot_of_choice).view(n, room, -1)
-        gate, up = torch.bmm(rows, gate_up.flatten(1, 2).transpose(1, 2)).chunk(2, -1)
-        out = torch.bmm(F.silu(gate) * up, down.transpose(1, 2)).flatten(0, 1)
+        gate, up = torch.bmm(rows, self.gate_up.flatten(1, 2).transpose(1, 2)).chunk(2, -1)
+        out = torch.bmm(F.silu(gate) * up, self.down.transpose(1, 2)).flatten(0, 1)
         out = torch.bmm(weight.unsqueeze(1).to(out.dtype), Combine.apply(out, choice_of_slot, slot_of_choice)).squeeze(1)
         return (out + self.shared_experts(x)).view(shape)
 
@@ -189,7 +184,6 @@ class Model(nn.Module):
         self.norm = RMSNorm(c["hidden_size"], c["rms_norm_eps"])
         self.head = nn.Parameter(torch.randn(c["vocab_size"], c["hidden_size"]) * c["hidden_size"] ** -0.5)
         self.mtp = Mtp(c)
-        self.round_bf16 = False  # in the last phase embeddings, head, gates and eh_proj are seen as bf16 will store them
         cos, sin = rope_tables(c["max_position_embeddings"], c["qk_rope_head_dim"], c["rope_theta"])
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
@@ -197,28 +191,18 @@ class Model(nn.Module):
     def moes(self):
         return [m for m in self.modules() if isinstance(m, MoE)]
 
-    def quantised(self, on=True):
-        """Switches training to the exported number formats (everything but eh_proj, embeddings, norms, gates in FP8)."""
-        for m in self.modules():
-            if isinstance(m, (Linear, MoE)) and m is not self.mtp.eh_proj:
-                m.fp8 = on
-        self.round_bf16 = on
-
-    def _stored(self, w):
-        return round_bf16(w) if self.round_bf16 else w
-
     def hidden(self, ids):
         """The final norm's output, [batch, time, hidden]."""
-        x, t = F.embedding(ids, self._stored(self.embed)), ids.shape[1]
+        x, t = F.embedding(ids, self.embed), ids.shape[1]
         for layer in self.layers:
             x = layer(x, self.cos[:t], self.sin[:t])
         return self.norm(x)
 
     def logits(self, hidden):
-        return F.linear(hidden, self._stored(self.head))
+        return F.linear(hidden, self.head)
 
     def mtp_hidden(self, hidden, next_ids):
         """Row i sees h_i and token i+1 and predicts token i+2; the embedding half comes first."""
         m, t = self.mtp, next_ids.shape[1]
-        z = m.eh_proj(torch.cat((m.enorm(F.embedding(next_ids, self._stored(self.embed))), m.hnorm(hidden)), -1))
+        z = m.eh_proj(torch.cat((m.enorm(F.embedding(next_ids, self.embed)), m.hnorm(hidden)), -1))
         return m.head_norm(m.block(z, self.cos[:t], self.sin[:t]))

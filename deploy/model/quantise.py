@@ -6,6 +6,8 @@ BLOCK, LARGEST = 128, 448.0
 
 def round_e4m3(x):
     """Nearest representable value, ties to even; |x| must not exceed 448."""
+    if hasattr(torch, "float8_e4m3fn"):
+        return x.to(torch.float8_e4m3fn).float()
     exponent = torch.frexp(x)[1].clamp(min=-5) - 1  # floor(log2|x|), at least -6: below lie the subnormals
     step = torch.ldexp(torch.ones_like(x), exponent - 3)
     return torch.round(x / step) * step
@@ -38,13 +40,11 @@ def dequantise(values, scale):
     return values * _spread(scale, values.shape)
 
 
-def fake_fp8(w):
-    """w as it will be after export; the gradient passes straight through."""
-    return w + (dequantise(*quantise(w)) - w.detach())
-
-
-def round_bf16(w):
-    return w + (w.detach().bfloat16().float() - w.detach())
+def as_stored(w, kind):
+    """w after a round trip through its stored format (fp8, bf16 or f32)."""
+    if kind == "fp8":
+        return dequantise(*quantise(w))
+    return w.detach().bfloat16().float() if kind == "bf16" else w.detach()
 
 
 def to_bytes(values):

@@ -29,7 +29,9 @@ struct SequenceChunk {
   bool want_logits = true;         // false: no logits at all (a middle chunk of a prompt)
 };
 
-// What golden tests look at; off in serving. All float32, rows in batch order.
+// What golden tests look at; off in serving. All float32, rows in batch order. After MtpStep: hidden[0] is
+// eh_proj's output, hidden[1] the block's, final_norm that of the shared head, and the router vectors
+// have one entry.
 struct ForwardTrace {
   std::vector<std::vector<float>> hidden;         // [layers + 1][rows, hidden]: embedding, after each layer
   std::vector<float> final_norm;                  // [rows, hidden]

@@ -8,7 +8,7 @@
 
 #include "common/base/status.h"
 #include "common/engine/compute_mode.h"
-#include "common/model/checkpoint.h"
+#include "common/engine/expert_store.h"
 #include "common/model/model_config.h"
 
 namespace conclave {
@@ -20,7 +20,7 @@ struct ModelWeights;  // weights.h, inside the engine
 struct LoadOptions {
   ComputeMode mode = ComputeMode::kBF16;
   bool attention = true;   // everything but routed experts
-  bool experts = true;     // all routed experts
+  bool experts = true;     // all routed experts; false: the store is there, but holds none
   bool mtp = true;         // the MTP layer, where the checkpoint has one
   std::function<void(double fraction)> progress;  // called from the loading thread, 0..1
 };
@@ -37,9 +37,13 @@ class Model {
   // Digest of config.json, the tensor names, shapes and dtypes, and the mode: equal in all workers of a
   // cluster. Cheap: does not read the weights.
   uint64_t fingerprint() const { return fingerprint_; }
-  int64_t resident_bytes() const { return resident_bytes_; }
+  int64_t resident_bytes() const { return resident_bytes_ + experts_->resident_bytes(); }
   double load_seconds() const { return load_seconds_; }
   const ModelWeights& weights() const { return *weights_; }
+  bool has_attention() const { return has_attention_; }
+  bool has_mtp() const { return has_mtp_; }
+  // The routed experts: all of them when LoadOptions::experts, else none yet. Never null.
+  const std::shared_ptr<ExpertStore>& experts() const { return experts_; }
 
  private:
   Model();
@@ -48,8 +52,10 @@ class Model {
   uint64_t fingerprint_ = 0;
   int64_t resident_bytes_ = 0;
   double load_seconds_ = 0;
+  bool has_attention_ = false;
+  bool has_mtp_ = false;
   std::unique_ptr<ModelWeights> weights_;
-  std::unique_ptr<Checkpoint> checkpoint_;  // weights may point into it
+  std::shared_ptr<ExpertStore> experts_;  // shared with the backends that compute them
 };
 
 }  // namespace conclave

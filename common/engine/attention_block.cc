@@ -1,0 +1,108 @@
+#include <algorithm>
+#include <cstring>
+
+#include "common/engine/step.h"
+#include "kernels/norm/rmsnorm.h"
+#include "kernels/quant/quant.h"
+#include "kernels/rope/rope.h"
+
+namespace conclave {
+namespace {
+
+// Both reference implementations use this for the two inner norms, whatever config.json says.
+constexpr float kLoraNormEps = 1e-6f;
+// Rows whose latent queries are in memory at once.
+constexpr int kRowBlock = 64;
+
+// Normalises the latent, rotates the shared key, and stores both in the cache's type.
+void WriteKv(const StepContext& ctx, int layer, const AttentionWeights& w, float* kv) {
+  const ModelConfig& c = ctx.config;
+  const int width = c.KvWidth(), half = ctx.rows.half;
+  kernels::RmsNorm({.rows = ctx.rows.count,
+                    .width = c.kv_lora_rank,
+                    .eps = kLoraNormEps,
+                    .x = kv,
+                    .x_stride = width,
+                    .weight = w.kv_a_norm.data(),
+                    .out = kv,
+                    .out_stride = width});
+  for (int row = 0; row < ctx.rows.count; ++row) {
+    float* values = kv + static_cast<int64_t>(row) * width;
+    kernels::RopeInterleaved(values + c.kv_lora_rank, 1, 0, half, &ctx.rows.cos[row * half], &ctx.rows.sin[row * half]);
+    const int64_t position = ctx.rows.position[row];
+    uint8_t* entry = ctx.cache.PageLayer(ctx.rows.pages[row][position / kPageTokens], layer) +
+                     position % kPageTokens * ctx.cache.TokenBytes();
+    if (ctx.bf16()) {
+      kernels::EncodeBf16Row(values, width, reinterpret_cast<uint16_t*>(entry));
+    } else {
+      std::memcpy(entry, values, sizeof(float) * width);
+    }
+  }
+}
+
+}  // namespace
+
+void RoundOperands(const StepContext& ctx, float* values, int64_t count) {
+  if (ctx.bf16()) kernels::RoundToBf16(values, count);
+}
+
+void AttentionBlock(const StepContext& ctx, int layer, const AttentionWeights& w, float* x) {
+  const ModelConfig& c = ctx.config;
+  const int rows = ctx.rows.count, heads = c.num_heads, half = ctx.rows.half;
+  const int64_t head_dim = c.qk_nope_head_dim + c.qk_rope_head_dim, latent = c.kv_lora_rank, hidden = c.hidden_size;
+  float* norm = ctx.a.norm.Get(rows * hidden);
+  float* q = ctx.a.q.Get(rows * heads * head_dim);
+  float* kv = ctx.a.kv.Get(static_cast<int64_t>(rows) * c.KvWidth());
+
+  kernels::RmsNorm({.rows = rows, .width = c.hidden_size, .eps = static_cast<float>(c.rms_norm_eps), .x = x,
+                    .x_stride = hidden, .weight = w.input_norm.data(), .out = norm, .out_stride = hidden});
+  RoundOperands(ctx, norm, rows * hidden);
+  if (c.q_lora_rank > 0) {
+    float* q_a = ctx.a.q_a.Get(static_cast<int64_t>(rows) * c.q_lora_rank);
+    RunGemms(ctx.pool, ctx.isa, std::initializer_list<kernels::GemmParams>{DenseGemm(w.q_a, norm, q_a, rows),
+                                                                           DenseGemm(w.kv_a, norm, kv, rows)});
+    kernels::RmsNorm({.rows = rows, .width = c.q_lora_rank, .eps = kLoraNormEps, .x = q_a, .x_stride = c.q_lora_rank,
+                      .weight = w.q_a_norm.data(), .out = q_a, .out_stride = c.q_lora_rank});
+    RoundOperands(ctx, q_a, static_cast<int64_t>(rows) * c.q_lora_rank);
+    RunGemms(ctx.pool, ctx.isa, std::initializer_list<kernels::GemmParams>{DenseGemm(w.q_b, q_a, q, rows)});
+  } else {
+    RunGemms(ctx.pool, ctx.isa, std::initializer_list<kernels::GemmParams>{DenseGemm(w.q_b, norm, q, rows),
+                                                                           DenseGemm(w.kv_a, norm, kv, rows)});
+  }
+  WriteKv(ctx, layer, w, kv);
+  if (ctx.options.on_layer_kv) ctx.options.on_layer_kv(layer);
+
+  for (int row = 0; row < rows; ++row) {
+    kernels::RopeInterleaved(q + row * heads * head_dim + c.qk_nope_head_dim, heads, head_dim, half,
+                             &ctx.rows.cos[row * half], &ctx.rows.sin[row * half]);
+  }
+  RoundOperands(ctx, q, rows * heads * head_dim);
+
+  float* out = ctx.a.heads.Get(static_cast<int64_t>(rows) * heads * c.v_head_dim);
+  std::vector<kernels::GemmParams> gemms(heads);
+  for (int begin = 0; begin < rows; begin += kRowBlock) {
+    const int count = std::min(kRowBlock, rows - begin);
+    float* q_latent = ctx.a.q_latent.Get(count * heads * latent);
+    float* mixed = ctx.a.mixed.Get(count * heads * latent);
+    for (int h = 0; h < heads; ++h) {
+      gemms[h] = {.w = w.uk[h].m, .x = q + begin * heads * head_dim + h * head_dim, .out = q_latent + h * latent,
+                  .rows = count, .x_stride = heads * head_dim, .out_stride = heads * latent};
+    }
+    RunGemms(ctx.pool, ctx.isa, gemms);
+    RoundOperands(ctx, q_latent, count * heads * latent);
+    AttendLatents(ctx, layer, begin, count, q_latent, q, mixed);
+    RoundOperands(ctx, mixed, count * heads * latent);
+    const int64_t out_stride = static_cast<int64_t>(heads) * c.v_head_dim;
+    for (int h = 0; h < heads; ++h) {
+      gemms[h] = {.w = w.uv[h].m, .x = mixed + h * latent, .out = out + begin * out_stride + h * c.v_head_dim,
+                  .rows = count, .x_stride = heads * latent, .out_stride = out_stride};
+    }
+    RunGemms(ctx.pool, ctx.isa, gemms);
+  }
+  RoundOperands(ctx, out, static_cast<int64_t>(rows) * heads * c.v_head_dim);
+  float* block = ctx.a.block.Get(rows * hidden);
+  RunGemms(ctx.pool, ctx.isa, std::initializer_list<kernels::GemmParams>{DenseGemm(w.o, out, block, rows)});
+  for (int64_t i = 0; i < rows * hidden; ++i) x[i] += block[i];
+}
+
+}  // namespace conclave

@@ -1,0 +1,107 @@
+#include "common/engine/step.h"
+#include "kernels/moe/route.h"
+#include "kernels/norm/rmsnorm.h"
+#include "kernels/quant/quant.h"
+
+namespace conclave {
+namespace {
+
+void RouteRows(const StepContext& ctx, const LayerWeights& w, const float* norm, int* index, float* weight) {
+  const ModelConfig& c = ctx.config;
+  const int rows = ctx.rows.count;
+  float* logits = ctx.a.router.Get(static_cast<int64_t>(rows) * c.num_routed_experts);
+  RunGemms(ctx.pool, ctx.isa, std::initializer_list<kernels::GemmParams>{DenseGemm(w.router, norm, logits, rows)});
+  kernels::Route({.rows = rows,
+                  .experts = c.num_routed_experts,
+                  .groups = c.num_groups,
+                  .topk_group = c.topk_group,
+                  .k = c.num_experts_per_token,
+                  .normalise = c.norm_topk_prob,
+                  .scaling = static_cast<float>(c.routed_scaling_factor),
+                  .logits = logits,
+                  .bias = w.router_bias.data(),
+                  .index = index,
+                  .weight = weight});
+}
+
+void TraceRouter(const StepContext& ctx, int slot, const int* index, const float* weight) {
+  ForwardTrace* trace = ctx.options.trace;
+  if (trace == nullptr) return;
+  const int64_t rows = ctx.rows.count, picks = rows * ctx.config.num_experts_per_token;
+  const float* logits = ctx.a.router.Get(0);
+  trace->router_logits[slot].assign(logits, logits + rows * ctx.config.num_routed_experts);
+  trace->topk_idx[slot].assign(index, index + picks);
+  trace->topk_weight[slot].assign(weight, weight + picks);
+}
+
+// `norm` is float32 for the router and is rounded afterwards for the experts.
+absl::Status MoeBlock(const StepContext& ctx, int layer, int trace_slot, const LayerWeights& w, float* norm, float* x) {
+  const ModelConfig& c = ctx.config;
+  const int rows = ctx.rows.count, k = c.num_experts_per_token;
+  const int64_t hidden = c.hidden_size;
+  int* index = ctx.a.index.Get(static_cast<int64_t>(rows) * k);
+  float* weight = ctx.a.weight.Get(static_cast<int64_t>(rows) * k);
+  RouteRows(ctx, w, norm, index, weight);
+  TraceRouter(ctx, trace_slot, index, weight);
+
+  RoundOperands(ctx, norm, rows * hidden);
+  const void* wire = norm;
+  if (ctx.bf16()) {
+    uint16_t* encoded = ctx.a.wire.Get(rows * hidden);
+    kernels::EncodeBf16Row(norm, rows * hidden, encoded);
+    wire = encoded;
+  }
+  ctx.a.picks.clear();
+  for (int i = 0; i < rows * k; ++i)
+    ctx.a.picks.push_back({static_cast<uint32_t>(i / k), static_cast<uint32_t>(index[i])});
+  float* answers = ctx.a.answers.Get(rows * k * hidden);
+  const RoutedRows routed{.layer = layer,
+                          .num_rows = rows,
+                          .hidden = c.hidden_size,
+                          .mode = ctx.mode,
+                          .rows = wire,
+                          .picks = ctx.a.picks,
+                          .deadline = ctx.options.deadline};
+  ASSIGN_OR_RETURN(const auto call, ctx.experts.Dispatch(routed, answers));
+  float* shared = ctx.a.block.Get(rows * hidden);
+  const bool has_shared = w.ffn.gate.m.n > 0;
+  if (has_shared) {
+    const FfnGroup group{&w.ffn, norm, shared, rows};
+    ctx.a.ffn.Run({&group, 1}, ctx.mode, ctx.isa, ctx.pool);
+  }
+  RETURN_IF_ERROR(call->Wait());
+
+  // From 0, experts ascending, the shared one last: one order for every placement.
+  ParallelFor(ctx.pool, rows, rows * k * hidden, [&](int row) {
+    float* sum = x + row * hidden;
+    for (int64_t d = 0; d < hidden; ++d) {
+      float routed_sum = 0;
+      for (int i = 0; i < k; ++i) {
+        const int64_t pick = static_cast<int64_t>(row) * k + i;
+        routed_sum += weight[pick] * answers[pick * hidden + d];
+      }
+      if (has_shared) routed_sum += shared[row * hidden + d];
+      sum[d] += routed_sum;
+    }
+  });
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status FfnBlock(const StepContext& ctx, int layer, int trace_slot, const LayerWeights& w, float* x) {
+  const int rows = ctx.rows.count;
+  const int64_t hidden = ctx.config.hidden_size;
+  float* norm = ctx.a.norm.Get(rows * hidden);
+  kernels::RmsNorm({.rows = rows, .width = ctx.config.hidden_size, .eps = static_cast<float>(ctx.config.rms_norm_eps),
+                    .x = x, .x_stride = hidden, .weight = w.post_norm.data(), .out = norm, .out_stride = hidden});
+  if (w.is_moe) return MoeBlock(ctx, layer, trace_slot, w, norm, x);
+  RoundOperands(ctx, norm, rows * hidden);
+  float* out = ctx.a.block.Get(rows * hidden);
+  const FfnGroup group{&w.ffn, norm, out, rows};
+  ctx.a.ffn.Run({&group, 1}, ctx.mode, ctx.isa, ctx.pool);
+  for (int64_t i = 0; i < rows * hidden; ++i) x[i] += out[i];
+  return absl::OkStatus();
+}
+
+}  // namespace conclave

@@ -1,0 +1,32 @@
+// What the engine computed for a golden case. Inside the engine only.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "common/engine/forward.h"
+#include "common/engine/golden.h"
+#include "common/engine/verify.h"
+
+namespace conclave {
+
+struct VerifyRun {
+  std::shared_ptr<const Model> model;
+  std::vector<TokenId> prompt;
+  std::vector<TokenId> greedy;                      // golden tokens: what is fed, step after step
+  ForwardTrace trace;                               // one pass
+  StepResult one_pass;                              // all rows
+  StepResult in_chunks;                             // all rows
+  std::vector<std::vector<float>> kv;               // [layers][tokens, width], MTP layers last
+  StepResult decoded;                               // [greedy tokens] rows, each from a step of one token
+  ForwardTrace mtp_trace;
+  StepResult mtp;                                   // all rows; empty without MTP
+};
+
+absl::StatusOr<VerifyRun> RunForVerify(const VerifyRequest& request, const Golden& golden);
+
+// Appends the lines of each mode.
+absl::Status CompareF32(const VerifyRun& run, const Golden& golden, VerifyReport* report);
+absl::Status CompareBf16(const VerifyRun& run, const Golden& golden, VerifyReport* report);
+
+}  // namespace conclave

@@ -23,6 +23,7 @@ struct WorkerConfig {
   int lease_ttl_s = 3;                   // seconds
   int drain_s = 10;                      // seconds that running work gets after SIGTERM
   std::string ucx_tls = "tcp";           // UCX transports
+  std::string ucx_device = "lo";         // interface that the other workers reach
   std::string log_level = "info";
 
   ComputeMode compute_mode() const;

@@ -11,6 +11,7 @@
 #include "services/cli/commands/detokenize.h"
 #include "services/cli/commands/status.h"
 #include "services/cli/commands/tokenize.h"
+#include "services/cli/commands/verify.h"
 #include "services/cli/serve/run.h"
 #include "services/cli/up/run.h"
 #include "services/decode/main.h"
@@ -88,6 +89,17 @@ int Status(const Args& args) {
   return exit_status ? *exit_status : RunStatus(options, std::cout, std::cerr);
 }
 
+int Verify(const Args& args) {
+  VerifyOptions options;
+  const auto exit_status = ParseFlags("verify", "Compares what this engine computes with golden outputs.", args, [&](ConfigParser& parser) {
+    parser.AddPositional("dir", &options.dir, "folder with config.json, a checkpoint and golden.safetensors", /*required=*/true);
+    parser.AddChoice("mode", &options.mode, "compute mode", {"f32", "bf16"});
+    parser.Add("threads", &options.threads, "compute threads", 1, 1024);
+    parser.Add("json", &options.json, "print JSON");
+  });
+  return exit_status ? *exit_status : RunVerify(options, std::cout, std::cerr);
+}
+
 constexpr Command kCommands[] = {
     {"up", "a whole cluster on this machine: etcd and one process per role", RunUp},
     {"serve", "every role in one process", RunServe},
@@ -97,6 +109,7 @@ constexpr Command kCommands[] = {
     {"prefill", "one prefill worker", RunPrefill},
     {"decode", "one decode worker", RunDecode},
     {"expert-host", "one expert host", RunExpertHost},
+    {"verify", "compare a checkpoint's outputs with golden ones", Verify},
     {"tokenize", "text to token ids, JSON lines", Tokenize},
     {"detokenize", "token ids to text, JSON lines", Detokenize},
     {"chat-format", "messages to prompt text, JSON lines", ChatFormatLines},

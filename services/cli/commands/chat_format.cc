@@ -45,8 +45,8 @@ absl::StatusOr<ChatMessage> ReadMessage(const json& object, const std::string& w
   if (calls == object.end() || calls->is_null()) return message;
   if (!calls->is_array()) return InvalidArgument("{}.tool_calls is not a list", where);
   for (const json& item : *calls) {
-    ASSIGN_OR_RETURN(ToolCall call,
-                     ReadCall(item, fmt::format("{}.tool_calls[{}]", where, message.tool_calls.size())));
+    ASSIGN_OR_RETURN(ToolCall call, ReadCall(item, fmt::format("{}.tool_calls[{}]", where,
+                                                               message.tool_calls.size())));
     message.tool_calls.push_back(std::move(call));
   }
   return message;
@@ -54,7 +54,8 @@ absl::StatusOr<ChatMessage> ReadMessage(const json& object, const std::string& w
 
 }  // namespace
 
-int RunChatFormat(const std::string& model_dir, std::istream& in, std::ostream& out, std::ostream& err) {
+int RunChatFormat(const std::string& model_dir, std::istream& in, std::ostream& out,
+                  std::ostream& err) {
   auto format = ChatFormat::Load(model_dir);
   if (!format.ok()) {
     err << Message(format.status()) << '\n';
@@ -62,15 +63,18 @@ int RunChatFormat(const std::string& model_dir, std::istream& in, std::ostream& 
   }
   return FilterJsonLines(in, out, [&](const json& line) -> absl::StatusOr<json> {
     auto list = line.find("messages");
-    if (list == line.end() || !list->is_array()) return InvalidArgument("field messages is missing or not a list");
+    if (list == line.end() || !list->is_array())
+      return InvalidArgument("field messages is missing or not a list");
     bool add_generation_prompt = true;
     if (auto add = line.find("add_generation_prompt"); add != line.end()) {
-      if (!add->is_boolean()) return InvalidArgument("field add_generation_prompt is not true or false");
+      if (!add->is_boolean())
+        return InvalidArgument("field add_generation_prompt is not true or false");
       add_generation_prompt = add->get<bool>();
     }
     std::vector<ChatMessage> messages;
     for (const json& item : *list) {
-      ASSIGN_OR_RETURN(ChatMessage message, ReadMessage(item, fmt::format("messages[{}]", messages.size())));
+      ASSIGN_OR_RETURN(ChatMessage message,
+                       ReadMessage(item, fmt::format("messages[{}]", messages.size())));
       messages.push_back(std::move(message));
     }
     ASSIGN_OR_RETURN(std::string rendered, (*format)->Render(messages, add_generation_prompt));

@@ -10,14 +10,16 @@ using nlohmann::json;
 
 absl::StatusOr<std::vector<TokenId>> ReadIds(const json& line) {
   auto list = line.find("ids");
-  if (list == line.end() || !list->is_array()) return InvalidArgument("field ids is missing or not a list");
+  if (list == line.end() || !list->is_array())
+    return InvalidArgument("field ids is missing or not a list");
   std::vector<TokenId> ids;
   ids.reserve(list->size());
   for (const json& item : *list) {
     // Anything above int32 would be cut off; no vocabulary is that large.
     if (!item.is_number_unsigned() || item.get<uint64_t>() > INT32_MAX) {
-      return InvalidArgument("ids[{}] is {}; a non-negative token id is needed", ids.size(),
-                             item.is_structured() ? item.type_name() : item.dump(-1, ' ', true).substr(0, 80));
+      return InvalidArgument(
+          "ids[{}] is {}; a non-negative token id is needed", ids.size(),
+          item.is_structured() ? item.type_name() : item.dump(-1, ' ', true).substr(0, 80));
     }
     ids.push_back(item.get<TokenId>());
   }
@@ -26,7 +28,8 @@ absl::StatusOr<std::vector<TokenId>> ReadIds(const json& line) {
 
 }  // namespace
 
-int RunDetokenize(const std::string& model_dir, std::istream& in, std::ostream& out, std::ostream& err) {
+int RunDetokenize(const std::string& model_dir, std::istream& in, std::ostream& out,
+                  std::ostream& err) {
   auto tokenizer = Tokenizer::Load(model_dir);
   if (!tokenizer.ok()) {
     err << Message(tokenizer.status()) << '\n';

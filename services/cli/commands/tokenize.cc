@@ -7,7 +7,8 @@ namespace conclave {
 
 using nlohmann::json;
 
-int RunTokenize(const std::string& model_dir, std::istream& in, std::ostream& out, std::ostream& err) {
+int RunTokenize(const std::string& model_dir, std::istream& in, std::ostream& out,
+                std::ostream& err) {
   auto tokenizer = Tokenizer::Load(model_dir);
   if (!tokenizer.ok()) {
     err << Message(tokenizer.status()) << '\n';
@@ -15,8 +16,10 @@ int RunTokenize(const std::string& model_dir, std::istream& in, std::ostream& ou
   }
   return FilterJsonLines(in, out, [&](const json& line) -> absl::StatusOr<json> {
     auto text = line.find("text");
-    if (text == line.end() || !text->is_string()) return InvalidArgument("field text is missing or not a string");
-    ASSIGN_OR_RETURN(std::vector<TokenId> ids, (*tokenizer)->Encode(text->get_ref<const std::string&>()));
+    if (text == line.end() || !text->is_string())
+      return InvalidArgument("field text is missing or not a string");
+    ASSIGN_OR_RETURN(std::vector<TokenId> ids,
+                     (*tokenizer)->Encode(text->get_ref<const std::string&>()));
     return json{{"ids", ids}};
   });
 }

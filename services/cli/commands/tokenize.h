@@ -7,7 +7,9 @@
 
 namespace conclave {
 
-// Returns the exit status: 1 when the model's tokenizer cannot be loaded (reason on `err`) or a line failed.
-int RunTokenize(const std::string& model_dir, std::istream& in, std::ostream& out, std::ostream& err);
+// Returns the exit status: 1 when the model's tokenizer cannot be loaded (reason on `err`) or a
+// line failed.
+int RunTokenize(const std::string& model_dir, std::istream& in, std::ostream& out,
+                std::ostream& err);
 
 }  // namespace conclave

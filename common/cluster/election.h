@@ -10,8 +10,10 @@
 
 namespace conclave {
 
-// Thread-safe. Campaigns for as long as it lives. `on_change(true)` when elected, `on_change(false)`
-// when leadership is lost; called from a thread of the election, never concurrently.
+// Thread-safe. Campaigns for as long as it lives, and resigns when destroyed (no callback then).
+// `on_change(true)` when elected, `on_change(false)` when leadership is lost; called from a thread of the
+// election, never concurrently, and must not destroy the election. A leader that is cut off from the store
+// hears of it when its lease is lost: whoever holds the lease ends the election then.
 class Election {
  public:
   static std::unique_ptr<Election> Campaign(Store& store, const std::string& key, const std::string& candidate,

@@ -34,7 +34,8 @@ struct StoreUpdate {
 };
 
 // A lease that the store keeps alive from a thread of its own until destroyed (which revokes it).
-// `lost` is called once, from that thread, when the lease could not be kept.
+// `lost` is called once, from that thread, when the lease could not be kept; it must not destroy the lease.
+// Never called after the destructor returned, which takes half a second at most when the store is away.
 class Lease {
  public:
   virtual ~Lease() = default;
@@ -43,22 +44,25 @@ class Lease {
 
 class Watch {
  public:
-  virtual ~Watch() = default;  // no callback runs after the destructor returned
+  // No callback runs after the destructor returned. Not to be called from the callback.
+  virtual ~Watch() = default;
 };
 
 // Thread-safe. Every call is bounded by `deadline`: DeadlineExceeded, or Unavailable when the store
-// cannot be reached.
+// cannot be reached. A lease that is not there (any more) is NotFound. Leases and watches end before their
+// store does.
 class Store {
  public:
   virtual ~Store() = default;
   virtual absl::StatusOr<std::optional<KeyValue>> Get(const std::string& key, SteadyTime deadline) = 0;
   virtual absl::StatusOr<std::vector<KeyValue>> List(const std::string& prefix, SteadyTime deadline) = 0;
-  // lease 0 = none. Returns the new revision.
+  // lease 0 = none; a key belongs to the lease of its last put. Returns the new revision.
   virtual absl::StatusOr<int64_t> Put(const std::string& key, const std::string& value, int64_t lease,
                                       SteadyTime deadline) = 0;
   // Writes only when the key's mod_revision is `expected` (0 = must not exist). False when it is not.
   virtual absl::StatusOr<bool> CompareAndPut(const std::string& key, int64_t expected, const std::string& value,
                                              int64_t lease, SteadyTime deadline) = 0;
+  // OK when there is no such key.
   virtual absl::Status Delete(const std::string& key, SteadyTime deadline) = 0;
   virtual absl::StatusOr<std::unique_ptr<Lease>> GrantLease(std::chrono::seconds ttl,
                                                             std::function<void()> lost, SteadyTime deadline) = 0;

@@ -5,7 +5,8 @@ namespace conclave {
 void AddedTokenSet::Add(std::string_view content, TokenId id) {
   uint32_t node = 0;
   for (char byte : content) {
-    auto [it, inserted] = edges_.try_emplace(Edge(node, byte), static_cast<uint32_t>(token_at_.size()));
+    auto [it, inserted] =
+        edges_.try_emplace(Edge(node, byte), static_cast<uint32_t>(token_at_.size()));
     if (inserted) token_at_.push_back(-1);
     node = it->second;
   }

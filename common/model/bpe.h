@@ -1,5 +1,5 @@
-// Byte-pair encoding of one piece: its bytes are merged pair by pair, always the pair of lowest rank, of
-// equals the leftmost, until no pair has a rank. Internal to this module.
+// Byte-pair encoding of one piece: its bytes are merged pair by pair, always the pair of lowest
+// rank, of equals the leftmost, until no pair has a rank. Internal to this module.
 #pragma once
 
 #include <array>

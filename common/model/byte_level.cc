@@ -8,7 +8,8 @@ namespace conclave {
 namespace {
 
 constexpr bool StandsForItself(int byte) {
-  return (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) || (byte >= 0xAE && byte <= 0xFF);
+  return (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) ||
+         (byte >= 0xAE && byte <= 0xFF);
 }
 
 constexpr std::array<char32_t, 256> MakeAlphabet() {

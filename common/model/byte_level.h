@@ -1,5 +1,6 @@
-// GPT-2's printable alphabet for bytes, in which byte-level BPE files write their tokens: printable Latin-1
-// characters stand for themselves, the other bytes for U+0100 and up. Internal to this module.
+// GPT-2's printable alphabet for bytes, in which byte-level BPE files write their tokens: printable
+// Latin-1 characters stand for themselves, the other bytes for U+0100 and up. Internal to this
+// module.
 #pragma once
 
 #include <array>

@@ -1,5 +1,5 @@
-// DeepSeek-R1's template: V3's, but past reasoning is cut out of the assistant's turns, calls may follow
-// content, and the list of calls is closed once per message.
+// DeepSeek-R1's template: V3's, but past reasoning is cut out of the assistant's turns, calls may
+// follow content, and the list of calls is closed once per message.
 #include "common/model/chat_tokens.h"
 
 namespace conclave::chat {

@@ -1,6 +1,7 @@
-// DeepSeek-V3's template of December 2024. Its state runs through all messages: the list of calls is opened
-// only once per conversation, outputs likewise, and the list of calls is closed after the second call and
-// every later one, never after a single call. The model was trained on what this prints, so it is kept.
+// DeepSeek-V3's template of December 2024. Its state runs through all messages: the list of calls
+// is opened only once per conversation, outputs likewise, and the list of calls is closed after the
+// second call and every later one, never after a single call. The model was trained on what this
+// prints, so it is kept.
 #include "common/model/chat_tokens.h"
 
 namespace conclave::chat {
@@ -37,7 +38,8 @@ class DeepseekV3Format : public ChatFormat {
         after_tool = false;
       } else if (message.role == "tool") {
         after_tool = true;
-        add(outputs_open ? "\n" : std::string(kOutputsBegin), kOutputBegin, message.content, kOutputEnd);
+        add(outputs_open ? "\n" : std::string(kOutputsBegin), kOutputBegin, message.content,
+            kOutputEnd);
         outputs_open = true;
       }
     }

@@ -12,11 +12,15 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::string_view kSupported = "supported: the templates of DeepSeek-V3 (2024-12) and DeepSeek-R1 (2025-01)";
+constexpr std::string_view kSupported =
+    "supported: the templates of DeepSeek-V3 (2024-12) and DeepSeek-R1 (2025-01)";
 
-bool Contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+bool Contains(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
 
-// The template's text as the template language sees it: \n written as an escape becomes a line break.
+// The template's text as the template language sees it: \n written as an escape becomes a line
+// break.
 std::string Unescape(std::string_view text) {
   std::string out;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -57,18 +61,21 @@ std::optional<std::string> GenerationPrompt(const std::string& chat_template) {
 
 enum class Form { kUnknown, kV3, kR1 };
 
-// By fragments that the forms do not share. Later DeepSeek templates (V3-0324, R1-0528, V3.1) differ in
-// ways that matter and carry marks of their own.
+// By fragments that the forms do not share. Later DeepSeek templates (V3-0324, R1-0528, V3.1)
+// differ in ways that matter and carry marks of their own.
 Form Recognise(const std::string& chat_template) {
-  for (std::string_view part : {"<｜User｜>", "<｜Assistant｜>", "<｜end▁of▁sentence｜>", "ns.system_prompt"}) {
+  for (std::string_view part :
+       {"<｜User｜>", "<｜Assistant｜>", "<｜end▁of▁sentence｜>", "ns.system_prompt"}) {
     if (!Contains(chat_template, part)) return Form::kUnknown;
   }
-  for (std::string_view part : {"ns.is_last_user", "thinking", "message['reasoning", "tools is defined"}) {
+  for (std::string_view part :
+       {"ns.is_last_user", "thinking", "message['reasoning", "tools is defined"}) {
     if (Contains(chat_template, part)) return Form::kUnknown;
   }
   if (Contains(chat_template, "split('</think>')[-1]")) return Form::kR1;
   if (Contains(chat_template, "think>")) return Form::kUnknown;
-  if (Contains(chat_template, "message['role'] == 'assistant' and message['content'] is none")) return Form::kV3;
+  if (Contains(chat_template, "message['role'] == 'assistant' and message['content'] is none"))
+    return Form::kV3;
   return Form::kUnknown;
 }
 
@@ -86,20 +93,23 @@ absl::StatusOr<std::unique_ptr<ChatFormat>> ChatFormat::Parse(const std::string&
   const std::string chat_template = Unescape(field->get_ref<const std::string&>());
   const Form form = Recognise(chat_template);
   if (form == Form::kUnknown) {
-    return InvalidArgument("{}: chat_template of {} bytes is of an unknown form; {}", origin, chat_template.size(),
-                           kSupported);
+    return InvalidArgument("{}: chat_template of {} bytes is of an unknown form; {}", origin,
+                           chat_template.size(), kSupported);
   }
   chat::Settings settings;
   ASSIGN_OR_RETURN(settings.bos, BosText(config, origin));
   settings.tools = Contains(chat_template, chat::kCallBegin);
   const std::string assistant(chat::kAssistant);
   settings.generation_prompt = GenerationPrompt(chat_template).value_or("");
-  if (settings.generation_prompt != assistant && settings.generation_prompt != assistant + "<think>" &&
+  if (settings.generation_prompt != assistant &&
+      settings.generation_prompt != assistant + "<think>" &&
       settings.generation_prompt != assistant + "<think>\n") {
-    return InvalidArgument("{}: chat_template: the generation prompt is \"{}\"; {} with or without <think> is known",
-                           origin, settings.generation_prompt, assistant);
+    return InvalidArgument(
+        "{}: chat_template: the generation prompt is \"{}\"; {} with or without <think> is known",
+        origin, settings.generation_prompt, assistant);
   }
-  return form == Form::kR1 ? chat::MakeDeepseekR1(std::move(settings)) : chat::MakeDeepseekV3(std::move(settings));
+  return form == Form::kR1 ? chat::MakeDeepseekR1(std::move(settings))
+                           : chat::MakeDeepseekV3(std::move(settings));
 }
 
 absl::StatusOr<std::unique_ptr<ChatFormat>> ChatFormat::Load(const std::string& dir) {

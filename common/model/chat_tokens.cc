@@ -8,18 +8,21 @@ absl::Status CheckMessages(const std::vector<ChatMessage>& messages, const Setti
     const ChatMessage& message = messages[i];
     const bool assistant = message.role == "assistant", tool = message.role == "tool";
     if (!assistant && !tool && message.role != "system" && message.role != "user") {
-      return InvalidArgument("messages[{}].role is \"{}\"; system, user, assistant or tool is needed", i,
-                             message.role.substr(0, 64));
+      return InvalidArgument(
+          "messages[{}].role is \"{}\"; system, user, assistant or tool is needed", i,
+          message.role.substr(0, 64));
     }
     if (!message.tool_calls.empty() && !assistant) {
       return InvalidArgument("messages[{}] has tool_calls; only the assistant's messages may", i);
     }
     if ((tool || !message.tool_calls.empty()) && !settings.tools) {
-      return InvalidArgument("messages[{}] is about tools; this model's chat template knows none", i);
+      return InvalidArgument("messages[{}] is about tools; this model's chat template knows none",
+                             i);
     }
     if (message.content_is_null && message.tool_calls.empty()) {
-      return InvalidArgument("messages[{}].content is null; only an assistant's message with tool_calls may have none",
-                             i);
+      return InvalidArgument(
+          "messages[{}].content is null; only an assistant's message with tool_calls may have none",
+          i);
     }
   }
   return absl::OkStatus();
@@ -38,8 +41,8 @@ std::string SystemPrompt(const std::vector<ChatMessage>& messages) {
 }
 
 std::string RenderCall(const ToolCall& call) {
-  return fmt::format("{}{}{}{}\n```json\n{}\n```{}", kCallBegin, call.type, kToolSep, call.name, call.arguments,
-                     kCallEnd);
+  return fmt::format("{}{}{}{}\n```json\n{}\n```{}", kCallBegin, call.type, kToolSep, call.name,
+                     call.arguments, kCallEnd);
 }
 
 }  // namespace conclave::chat

@@ -1,4 +1,5 @@
-// Literals of DeepSeek's chat templates, and the pieces that its templates share. Internal to this module.
+// Literals of DeepSeek's chat templates, and the pieces that its templates share. Internal to this
+// module.
 #pragma once
 
 #include <string>
@@ -30,8 +31,8 @@ struct Settings {
   bool tools = true;              // the template knows tool calls
 };
 
-// InvalidArgument naming the message: none at all, unknown roles, missing content, tools that the template
-// does not know.
+// InvalidArgument naming the message: none at all, unknown roles, missing content, tools that the
+// template does not know.
 absl::Status CheckMessages(const std::vector<ChatMessage>& messages, const Settings& settings);
 
 // All system messages, joined by an empty line: they come first wherever they stood.

@@ -17,30 +17,44 @@ namespace {
 
 bool Exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
-std::string ShowShape(const std::vector<int64_t>& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
+std::string ShowShape(const std::vector<int64_t>& shape) {
+  return fmt::format("[{}]", fmt::join(shape, ", "));
+}
 
 }  // namespace
 
 int64_t TensorTypeBytes(TensorType type) {
   switch (type) {
-    case TensorType::kF32: return 4;
-    case TensorType::kBF16: return 2;
-    case TensorType::kF8E4M3: return 1;
-    case TensorType::kI64: return 8;
-    case TensorType::kI32: return 4;
-    case TensorType::kU8: return 1;
+    case TensorType::kF32:
+      return 4;
+    case TensorType::kBF16:
+      return 2;
+    case TensorType::kF8E4M3:
+      return 1;
+    case TensorType::kI64:
+      return 8;
+    case TensorType::kI32:
+      return 4;
+    case TensorType::kU8:
+      return 1;
   }
   return 0;
 }
 
 std::string_view TensorTypeName(TensorType type) {
   switch (type) {
-    case TensorType::kF32: return "F32";
-    case TensorType::kBF16: return "BF16";
-    case TensorType::kF8E4M3: return "F8_E4M3";
-    case TensorType::kI64: return "I64";
-    case TensorType::kI32: return "I32";
-    case TensorType::kU8: return "U8";
+    case TensorType::kF32:
+      return "F32";
+    case TensorType::kBF16:
+      return "BF16";
+    case TensorType::kF8E4M3:
+      return "F8_E4M3";
+    case TensorType::kI64:
+      return "I64";
+    case TensorType::kI32:
+      return "I32";
+    case TensorType::kU8:
+      return "U8";
   }
   return "?";
 }
@@ -74,7 +88,8 @@ struct Checkpoint::Mapping {
     if (info.st_size == 0) return InvalidArgument("{}: the file is empty", path);
     void* mapped = ::mmap(nullptr, static_cast<size_t>(info.st_size), PROT_READ, MAP_SHARED, fd, 0);
     if (mapped == MAP_FAILED) {
-      return ResourceExhausted("{}: cannot map {} bytes: {}", path, info.st_size, std::strerror(errno));
+      return ResourceExhausted("{}: cannot map {} bytes: {}", path, info.st_size,
+                               std::strerror(errno));
     }
     data = static_cast<uint8_t*>(mapped);
     bytes = static_cast<size_t>(info.st_size);
@@ -85,10 +100,12 @@ struct Checkpoint::Mapping {
 Checkpoint::Checkpoint() = default;
 Checkpoint::~Checkpoint() = default;
 
-absl::Status Checkpoint::AddFile(const std::string& path, const std::unordered_set<std::string>* wanted) {
+absl::Status Checkpoint::AddFile(const std::string& path,
+                                 const std::unordered_set<std::string>* wanted) {
   auto mapping = std::make_unique<Mapping>();
   RETURN_IF_ERROR(mapping->Open(path));
-  ASSIGN_OR_RETURN(std::vector<TensorView> tensors, ParseSafetensors({mapping->data, mapping->bytes}, path));
+  ASSIGN_OR_RETURN(std::vector<TensorView> tensors,
+                   ParseSafetensors({mapping->data, mapping->bytes}, path));
   for (TensorView& tensor : tensors) {
     if (wanted != nullptr && !wanted->contains(tensor.name)) continue;
     std::string name = tensor.name;
@@ -117,12 +134,14 @@ absl::StatusOr<std::unique_ptr<Checkpoint>> Checkpoint::Open(const std::string& 
     const std::string path = dir + "/" + file;
     absl::Status added = checkpoint->AddFile(path, &names);
     if (absl::IsNotFound(added)) {
-      return NotFound("{}: shard is missing; {} names it for {} tensors", path, index_path, names.size());
+      return NotFound("{}: shard is missing; {} names it for {} tensors", path, index_path,
+                      names.size());
     }
     RETURN_IF_ERROR(added);
     for (const std::string& name : names) {
       if (!checkpoint->Has(name)) {
-        return InvalidArgument("{}: tensor {} is not in the shard; {} says it is", path, name, index_path);
+        return InvalidArgument("{}: tensor {} is not in the shard; {} says it is", path, name,
+                               index_path);
       }
     }
   }
@@ -133,15 +152,17 @@ bool Checkpoint::Has(const std::string& name) const { return tensors_.contains(n
 
 absl::StatusOr<TensorView> Checkpoint::Get(const std::string& name) const {
   auto it = tensors_.find(name);
-  if (it == tensors_.end()) return NotFound("tensor {} is not in the checkpoint of {} tensors", name, tensors_.size());
+  if (it == tensors_.end())
+    return NotFound("tensor {} is not in the checkpoint of {} tensors", name, tensors_.size());
   return it->second;
 }
 
-absl::StatusOr<TensorView> Checkpoint::Get(const std::string& name, const std::vector<int64_t>& shape) const {
+absl::StatusOr<TensorView> Checkpoint::Get(const std::string& name,
+                                           const std::vector<int64_t>& shape) const {
   ASSIGN_OR_RETURN(TensorView tensor, Get(name));
   if (tensor.shape != shape) {
-    return InvalidArgument("tensor {} has shape {}; the configuration needs {}", name, ShowShape(tensor.shape),
-                           ShowShape(shape));
+    return InvalidArgument("tensor {} has shape {}; the configuration needs {}", name,
+                           ShowShape(tensor.shape), ShowShape(shape));
   }
   return tensor;
 }

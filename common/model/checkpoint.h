@@ -1,6 +1,7 @@
-// A checkpoint folder's tensors: one model.safetensors, or shards with model.safetensors.index.json.
-// Files are memory-mapped read-only; every offset, length, dtype and shape is checked against the file
-// before anything is read, so a truncated or lying file gives an error and never a fault.
+// A checkpoint folder's tensors: one model.safetensors, or shards with
+// model.safetensors.index.json. Files are memory-mapped read-only; every offset, length, dtype and
+// shape is checked against the file before anything is read, so a truncated or lying file gives an
+// error and never a fault.
 #pragma once
 
 #include <cstdint>
@@ -33,9 +34,9 @@ struct TensorView {
 class Checkpoint {
  public:
   // Opens `dir`. Errors name the file, the tensor and the numbers: a missing shard, a header longer
-  // than the file, offsets beyond the data, sizes that do not match shape × dtype, overlaps and holes.
-  // NotFound for a file that is not there, InvalidArgument for one that lies. With an index, exactly the
-  // tensors it names are visible.
+  // than the file, offsets beyond the data, sizes that do not match shape × dtype, overlaps and
+  // holes. NotFound for a file that is not there, InvalidArgument for one that lies. With an index,
+  // exactly the tensors it names are visible.
   static absl::StatusOr<std::unique_ptr<Checkpoint>> Open(const std::string& dir);
   // Opens one .safetensors file.
   static absl::StatusOr<std::unique_ptr<Checkpoint>> OpenFile(const std::string& path);

@@ -16,12 +16,14 @@ absl::StatusOr<CheckpointIndex> LoadCheckpointIndex(const std::string& path) {
   CheckpointIndex index;
   for (const auto& [tensor, file] : map->items()) {
     if (!file.is_string()) {
-      return InvalidArgument("{}: tensor {}: shard is {}; a file name is needed", path, tensor, Show(file));
+      return InvalidArgument("{}: tensor {}: shard is {}; a file name is needed", path, tensor,
+                             Show(file));
     }
     const std::string& name = file.get_ref<const std::string&>();
     if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos ||
         name.find('\0') != std::string::npos) {
-      return InvalidArgument("{}: tensor {}: shard {} is not a plain file name", path, tensor, Show(file));
+      return InvalidArgument("{}: tensor {}: shard {} is not a plain file name", path, tensor,
+                             Show(file));
     }
     index[name].insert(tensor);
   }

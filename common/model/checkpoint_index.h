@@ -9,8 +9,8 @@
 
 namespace conclave {
 
-// Shard file name to the names of its tensors. Shards are plain names inside the checkpoint's folder:
-// one with a path separator is InvalidArgument.
+// Shard file name to the names of its tensors. Shards are plain names inside the checkpoint's
+// folder: one with a path separator is InvalidArgument.
 using CheckpointIndex = std::map<std::string, std::unordered_set<std::string>>;
 
 absl::StatusOr<CheckpointIndex> LoadCheckpointIndex(const std::string& path);

@@ -32,7 +32,8 @@ const json* FieldReader::Find(const char* name) const {
 
 int FieldReader::Int(const char* name, int64_t low, int64_t high) {
   if (!Has(name)) {
-    Fail(InvalidArgument("{}: field {} is missing; an integer in [{}, {}] is needed", origin_, name, low, high));
+    Fail(InvalidArgument("{}: field {} is missing; an integer in [{}, {}] is needed", origin_, name,
+                         low, high));
     return static_cast<int>(low);
   }
   return IntOr(name, low, high, 0);
@@ -42,10 +43,12 @@ int FieldReader::IntOr(const char* name, int64_t low, int64_t high, int fallback
   const json* value = Find(name);
   if (value == nullptr) return fallback;
   // An unsigned value above int64's range would wrap when read as signed.
-  bool huge = value->is_number_unsigned() && value->get<uint64_t>() > static_cast<uint64_t>(INT64_MAX);
-  if (!value->is_number_integer() || huge || value->get<int64_t>() < low || value->get<int64_t>() > high) {
-    Fail(InvalidArgument("{}: field {} is {}; an integer in [{}, {}] is needed", origin_, name, Show(*value),
-                         low, high));
+  bool huge =
+      value->is_number_unsigned() && value->get<uint64_t>() > static_cast<uint64_t>(INT64_MAX);
+  if (!value->is_number_integer() || huge || value->get<int64_t>() < low ||
+      value->get<int64_t>() > high) {
+    Fail(InvalidArgument("{}: field {} is {}; an integer in [{}, {}] is needed", origin_, name,
+                         Show(*value), low, high));
     return static_cast<int>(low);
   }
   return static_cast<int>(value->get<int64_t>());
@@ -53,7 +56,8 @@ int FieldReader::IntOr(const char* name, int64_t low, int64_t high, int fallback
 
 double FieldReader::Double(const char* name, double low, double high) {
   if (!Has(name)) {
-    Fail(InvalidArgument("{}: field {} is missing; a number in [{}, {}] is needed", origin_, name, low, high));
+    Fail(InvalidArgument("{}: field {} is missing; a number in [{}, {}] is needed", origin_, name,
+                         low, high));
     return low;
   }
   return DoubleOr(name, low, high, 0);
@@ -64,8 +68,8 @@ double FieldReader::DoubleOr(const char* name, double low, double high, double f
   if (value == nullptr) return fallback;
   double number = value->is_number() ? value->get<double>() : NAN;
   if (!(number >= low && number <= high)) {
-    Fail(InvalidArgument("{}: field {} is {}; a number in [{}, {}] is needed", origin_, name, Show(*value), low,
-                         high));
+    Fail(InvalidArgument("{}: field {} is {}; a number in [{}, {}] is needed", origin_, name,
+                         Show(*value), low, high));
     return low;
   }
   return number;
@@ -75,7 +79,8 @@ bool FieldReader::BoolOr(const char* name, bool fallback) {
   const json* value = Find(name);
   if (value == nullptr) return fallback;
   if (!value->is_boolean()) {
-    Fail(InvalidArgument("{}: field {} is {}; true or false is needed", origin_, name, Show(*value)));
+    Fail(InvalidArgument("{}: field {} is {}; true or false is needed", origin_, name,
+                         Show(*value)));
     return fallback;
   }
   return value->get<bool>();
@@ -91,7 +96,8 @@ std::string FieldReader::String(const char* name) {
   return value->get<std::string>();
 }
 
-void FieldReader::ExpectString(const char* name, std::string_view expected, const char* why, bool required) {
+void FieldReader::ExpectString(const char* name, std::string_view expected, const char* why,
+                               bool required) {
   const json* value = Find(name);
   if (value == nullptr && !required) return;
   if (value == nullptr || !value->is_string() || value->get_ref<const std::string&>() != expected) {

@@ -1,5 +1,5 @@
-// Typed access to the fields of a JSON object, with errors that name the file, the field and its value.
-// Internal to this module.
+// Typed access to the fields of a JSON object, with errors that name the file, the field and its
+// value. Internal to this module.
 #pragma once
 
 #include <cmath>
@@ -29,12 +29,13 @@ class FieldReader {
   bool Has(const char* name) const { return Find(name) != nullptr; }
   const nlohmann::json* Find(const char* name) const;
 
-  int Int(const char* name, int64_t low, int64_t high);                    // required
-  int IntOr(const char* name, int64_t low, int64_t high, int fallback);    // fallback when absent or null
-  double Double(const char* name, double low, double high);                // required, finite
+  int Int(const char* name, int64_t low, int64_t high);  // required
+  int IntOr(const char* name, int64_t low, int64_t high,
+            int fallback);                                   // fallback when absent or null
+  double Double(const char* name, double low, double high);  // required, finite
   double DoubleOr(const char* name, double low, double high, double fallback);
   bool BoolOr(const char* name, bool fallback);
-  std::string String(const char* name);                                    // required
+  std::string String(const char* name);  // required
   // The field, if present, must equal `expected`; `why` ends the error message.
   void ExpectString(const char* name, std::string_view expected, const char* why, bool required);
 

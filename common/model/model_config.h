@@ -26,14 +26,14 @@ struct ModelConfig {
   std::string model_type;  // as in the file, e.g. "deepseek_v3"
   int vocab_size = 0;
   int hidden_size = 0;
-  int num_layers = 0;           // without MTP layers
-  int num_mtp_layers = 0;       // 0 or 1
+  int num_layers = 0;      // without MTP layers
+  int num_mtp_layers = 0;  // 0 or 1
   int max_position_embeddings = 0;
   double rms_norm_eps = 1e-6;
   bool tie_word_embeddings = false;
   int bos_token_id = 0;
-  int eos_token_id = 1;             // the first of eos_token_ids
-  std::vector<int> eos_token_ids;   // never empty: any of them ends a generation
+  int eos_token_id = 1;            // the first of eos_token_ids
+  std::vector<int> eos_token_ids;  // never empty: any of them ends a generation
   // MLA
   int num_heads = 0;
   int q_lora_rank = 0;
@@ -64,9 +64,10 @@ struct ModelConfig {
   int TotalLayers() const { return num_layers + num_mtp_layers; }
 };
 
-// Reads `dir`/config.json. NotFound without the file, InvalidArgument naming the field and its value
-// when something is missing, of the wrong type or inconsistent.
+// Reads `dir`/config.json. NotFound without the file, InvalidArgument naming the field and its
+// value when something is missing, of the wrong type or inconsistent.
 absl::StatusOr<ModelConfig> LoadModelConfig(const std::string& dir);
-absl::StatusOr<ModelConfig> ParseModelConfig(const std::string& json_text, const std::string& origin);
+absl::StatusOr<ModelConfig> ParseModelConfig(const std::string& json_text,
+                                             const std::string& origin);
 
 }  // namespace conclave

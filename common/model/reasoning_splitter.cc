@@ -47,9 +47,11 @@ void ReasoningSplitter::Drain(bool final, Piece& piece) {
     if (inside_) {
       size_t close = held_.find(kClose);
       if (close == std::string::npos) {
-        // Hold back what may be the closing tag, and the line breaks that would be dropped before it.
+        // Hold back what may be the closing tag, and the line breaks that would be dropped before
+        // it.
         size_t safe = final ? held_.size()
-                            : WithoutNewlines(std::string_view(held_).substr(0, held_.size() - PartialTag(held_, kClose)));
+                            : WithoutNewlines(std::string_view(held_).substr(
+                                  0, held_.size() - PartialTag(held_, kClose)));
         piece.reasoning.append(held_, 0, safe);
         held_.erase(0, safe);
         return;
@@ -64,7 +66,8 @@ void ReasoningSplitter::Drain(bool final, Piece& piece) {
     if (!started_) {
       size_t begin = held_.find_first_not_of(" \t\r\n");
       if (begin == std::string::npos && !final) return;
-      std::string_view rest = begin == std::string::npos ? std::string_view() : std::string_view(held_).substr(begin);
+      std::string_view rest =
+          begin == std::string::npos ? std::string_view() : std::string_view(held_).substr(begin);
       if (rest.starts_with(kOpen)) {
         held_.erase(0, begin + kOpen.size());
         inside_ = started_ = trim_newline_ = true;

@@ -14,12 +14,13 @@ namespace {
 using nlohmann::json;
 
 constexpr uint64_t kLengthBytes = 8;
-constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // the limit of the format's reference implementation
+constexpr uint64_t kMaxHeaderBytes =
+    100'000'000;  // the limit of the format's reference implementation
 constexpr size_t kMaxDimensions = 16;
 
 std::optional<TensorType> FindType(std::string_view name) {
-  for (TensorType type : {TensorType::kF32, TensorType::kBF16, TensorType::kF8E4M3, TensorType::kI64,
-                          TensorType::kI32, TensorType::kU8}) {
+  for (TensorType type : {TensorType::kF32, TensorType::kBF16, TensorType::kF8E4M3,
+                          TensorType::kI64, TensorType::kI32, TensorType::kU8}) {
     if (TensorTypeName(type) == name) return type;
   }
   return std::nullopt;
@@ -48,10 +49,12 @@ absl::StatusOr<json> ParseHeader(std::string_view text, const std::string& origi
   try {
     header = json::parse(text.begin(), text.end(), watch);
   } catch (const std::exception& e) {
-    return InvalidArgument("{}: the header of {} bytes is not valid JSON: {}", origin, text.size(), e.what());
+    return InvalidArgument("{}: the header of {} bytes is not valid JSON: {}", origin, text.size(),
+                           e.what());
   }
   if (!header.is_object()) return InvalidArgument("{}: the header is not a JSON object", origin);
-  if (!duplicate.empty()) return InvalidArgument("{}: tensor {} occurs twice in the header", origin, duplicate);
+  if (!duplicate.empty())
+    return InvalidArgument("{}: tensor {} occurs twice in the header", origin, duplicate);
   return header;
 }
 
@@ -59,15 +62,18 @@ absl::Status CheckMetadata(const json& metadata, const std::string& origin) {
   if (!metadata.is_object()) return InvalidArgument("{}: __metadata__ is not an object", origin);
   for (const auto& [key, value] : metadata.items()) {
     if (!value.is_string()) {
-      return InvalidArgument("{}: __metadata__ field {} is {}; a string is needed", origin, key, Show(value));
+      return InvalidArgument("{}: __metadata__ field {} is {}; a string is needed", origin, key,
+                             Show(value));
     }
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<TensorView> ParseTensor(const std::string& name, const json& entry, const uint8_t* data,
-                                       int64_t data_bytes, const std::string& origin) {
-  if (!entry.is_object()) return InvalidArgument("{}: tensor {}: its entry is {}", origin, name, Show(entry));
+absl::StatusOr<TensorView> ParseTensor(const std::string& name, const json& entry,
+                                       const uint8_t* data, int64_t data_bytes,
+                                       const std::string& origin) {
+  if (!entry.is_object())
+    return InvalidArgument("{}: tensor {}: its entry is {}", origin, name, Show(entry));
   TensorView tensor;
   tensor.name = name;
 
@@ -77,22 +83,26 @@ absl::StatusOr<TensorView> ParseTensor(const std::string& name, const json& entr
   }
   std::optional<TensorType> type = FindType(dtype->get_ref<const std::string&>());
   if (!type) {
-    return InvalidArgument("{}: tensor {}: dtype {} is not supported; supported: F32, BF16, F8_E4M3, I64, I32, U8",
-                           origin, name, Show(*dtype));
+    return InvalidArgument(
+        "{}: tensor {}: dtype {} is not supported; supported: F32, BF16, F8_E4M3, I64, I32, U8",
+        origin, name, Show(*dtype));
   }
   tensor.type = *type;
 
   auto shape = entry.find("shape");
   if (shape == entry.end() || !shape->is_array() || shape->size() > kMaxDimensions) {
-    return InvalidArgument("{}: tensor {}: shape is not a list of at most {} sizes", origin, name, kMaxDimensions);
+    return InvalidArgument("{}: tensor {}: shape is not a list of at most {} sizes", origin, name,
+                           kMaxDimensions);
   }
   int64_t wanted = TensorTypeBytes(*type);
   for (const json& size : *shape) {
     std::optional<int64_t> count = Count(size);
-    if (!count) return InvalidArgument("{}: tensor {}: size {} in shape {}", origin, name, Show(size), Show(*shape));
+    if (!count)
+      return InvalidArgument("{}: tensor {}: size {} in shape {}", origin, name, Show(size),
+                             Show(*shape));
     if (__builtin_mul_overflow(wanted, *count, &wanted)) {
-      return InvalidArgument("{}: tensor {}: shape {} of {} overflows 64 bits", origin, name, Show(*shape),
-                             TensorTypeName(*type));
+      return InvalidArgument("{}: tensor {}: shape {} of {} overflows 64 bits", origin, name,
+                             Show(*shape), TensorTypeName(*type));
     }
     tensor.shape.push_back(*count);
   }
@@ -103,15 +113,19 @@ absl::StatusOr<TensorView> ParseTensor(const std::string& name, const json& entr
   }
   std::optional<int64_t> begin = Count((*offsets)[0]), end = Count((*offsets)[1]);
   if (!begin || !end || *begin > *end) {
-    return InvalidArgument("{}: tensor {}: data_offsets {} are not begin <= end", origin, name, Show(*offsets));
+    return InvalidArgument("{}: tensor {}: data_offsets {} are not begin <= end", origin, name,
+                           Show(*offsets));
   }
   if (*end > data_bytes) {
-    return InvalidArgument("{}: tensor {}: its data end at {}, the file holds {} bytes of data; it is truncated "
-                           "or its header is wrong", origin, name, *end, data_bytes);
+    return InvalidArgument(
+        "{}: tensor {}: its data end at {}, the file holds {} bytes of data; it is truncated "
+        "or its header is wrong",
+        origin, name, *end, data_bytes);
   }
   if (*end - *begin != wanted) {
-    return InvalidArgument("{}: tensor {}: data_offsets {} hold {} bytes, shape {} of {} needs {}", origin, name,
-                           Show(*offsets), *end - *begin, Show(*shape), TensorTypeName(*type), wanted);
+    return InvalidArgument("{}: tensor {}: data_offsets {} hold {} bytes, shape {} of {} needs {}",
+                           origin, name, Show(*offsets), *end - *begin, Show(*shape),
+                           TensorTypeName(*type), wanted);
   }
   tensor.data = data + *begin;
   tensor.bytes = wanted;
@@ -129,18 +143,20 @@ absl::Status CheckTiling(std::vector<TensorView>& tensors, const uint8_t* data, 
   for (const TensorView& tensor : tensors) {
     int64_t begin = tensor.data - data;
     if (begin < at) {
-      return InvalidArgument("{}: tensors {} and {} overlap: the second begins at {}, the first ends at {}", origin,
-                             previous->name, tensor.name, begin, at);
+      return InvalidArgument(
+          "{}: tensors {} and {} overlap: the second begins at {}, the first ends at {}", origin,
+          previous->name, tensor.name, begin, at);
     }
     if (begin > at) {
-      return InvalidArgument("{}: a hole of {} bytes before tensor {}, which begins at {}", origin, begin - at,
-                             tensor.name, begin);
+      return InvalidArgument("{}: a hole of {} bytes before tensor {}, which begins at {}", origin,
+                             begin - at, tensor.name, begin);
     }
     at = begin + tensor.bytes;
     previous = &tensor;
   }
   if (at != data_bytes) {
-    return InvalidArgument("{}: the tensors end at {}, the file holds {} bytes of data", origin, at, data_bytes);
+    return InvalidArgument("{}: the tensors end at {}, the file holds {} bytes of data", origin, at,
+                           data_bytes);
   }
   return absl::OkStatus();
 }
@@ -153,15 +169,18 @@ absl::StatusOr<std::vector<TensorView>> ParseSafetensors(std::span<const uint8_t
     return InvalidArgument("{}: {} bytes; a safetensors file has at least 8", origin, file.size());
   }
   uint64_t header_bytes = 0;
-  for (uint64_t i = 0; i < kLengthBytes; ++i) header_bytes |= static_cast<uint64_t>(file[i]) << (8 * i);
+  for (uint64_t i = 0; i < kLengthBytes; ++i)
+    header_bytes |= static_cast<uint64_t>(file[i]) << (8 * i);
   const uint64_t rest = file.size() - kLengthBytes;
   if (header_bytes > rest) {
-    return InvalidArgument("{}: the header claims {} bytes, the file has {} after the length; it is truncated or "
-                           "not a safetensors file", origin, header_bytes, rest);
+    return InvalidArgument(
+        "{}: the header claims {} bytes, the file has {} after the length; it is truncated or "
+        "not a safetensors file",
+        origin, header_bytes, rest);
   }
   if (header_bytes > kMaxHeaderBytes) {
-    return InvalidArgument("{}: the header claims {} bytes, at most {} are accepted", origin, header_bytes,
-                           kMaxHeaderBytes);
+    return InvalidArgument("{}: the header claims {} bytes, at most {} are accepted", origin,
+                           header_bytes, kMaxHeaderBytes);
   }
   std::string_view text(reinterpret_cast<const char*>(file.data()) + kLengthBytes, header_bytes);
   ASSIGN_OR_RETURN(json header, ParseHeader(text, origin));

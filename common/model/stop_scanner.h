@@ -1,6 +1,6 @@
-// Finds stop strings in a stream of text, also across chunk borders; holds back text that may be the
-// beginning of one. The stop string whose last character comes first wins (of two that end together the
-// longer one), so the outcome does not depend on how the text was cut into pieces.
+// Finds stop strings in a stream of text, also across chunk borders; holds back text that may be
+// the beginning of one. The stop string whose last character comes first wins (of two that end
+// together the longer one), so the outcome does not depend on how the text was cut into pieces.
 #pragma once
 
 #include <string>

@@ -1,6 +1,6 @@
 // Token ids to text, one at a time, never breaking UTF-8: bytes of an unfinished character are held
-// back until it is complete or Finish is called. What comes out in total equals Tokenizer::Decode of
-// the whole sequence.
+// back until it is complete or Finish is called. What comes out in total equals Tokenizer::Decode
+// of the whole sequence.
 #pragma once
 
 #include <string>

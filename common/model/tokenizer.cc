@@ -21,7 +21,8 @@ class ByteLevelTokenizer : public Tokenizer {
   absl::Status Init(TokenizerSpec spec, const std::string& origin);
 
   absl::StatusOr<std::vector<TokenId>> Encode(std::string_view text) const override;
-  absl::StatusOr<std::string> Decode(std::span<const TokenId> ids, bool skip_special) const override;
+  absl::StatusOr<std::string> Decode(std::span<const TokenId> ids,
+                                     bool skip_special) const override;
   std::string_view TokenBytes(TokenId id) const override {
     return InRange(id) ? std::string_view(tokens_[id].bytes) : std::string_view();
   }
@@ -43,12 +44,14 @@ class ByteLevelTokenizer : public Tokenizer {
   bool InRange(TokenId id) const { return id >= 0 && id < VocabSize(); }
   Token& Slot(TokenId id);
   absl::Status AddVocab(const TokenizerSpec& spec, VocabIndex& index, const std::string& origin);
-  absl::Status AddMerges(const TokenizerSpec& spec, const VocabIndex& index, const std::string& origin);
-  absl::Status AddLiterals(const TokenizerSpec& spec, const VocabIndex& index, const std::string& origin);
+  absl::Status AddMerges(const TokenizerSpec& spec, const VocabIndex& index,
+                         const std::string& origin);
+  absl::Status AddLiterals(const TokenizerSpec& spec, const VocabIndex& index,
+                           const std::string& origin);
 
-  std::vector<Token> tokens_;  // by id
+  std::vector<Token> tokens_;                          // by id
   std::unordered_map<std::string_view, TokenId> ids_;  // by bytes; views into tokens_
-  AddedTokenSet first_;   // literals matched in the raw text
+  AddedTokenSet first_;                                // literals matched in the raw text
   AddedTokenSet second_;  // literals matched in what the first left over
   std::unique_ptr<PreTokenizer> pre_tokenizer_;
   Bpe bpe_;
@@ -59,11 +62,13 @@ ByteLevelTokenizer::Token& ByteLevelTokenizer::Slot(TokenId id) {
   return tokens_[id];
 }
 
-absl::Status ByteLevelTokenizer::AddVocab(const TokenizerSpec& spec, VocabIndex& index, const std::string& origin) {
+absl::Status ByteLevelTokenizer::AddVocab(const TokenizerSpec& spec, VocabIndex& index,
+                                          const std::string& origin) {
   index.reserve(spec.vocab.size());
   for (const auto& [text, id] : spec.vocab) {
     Token& token = Slot(id);
-    if (token.used) return InvalidArgument("{}: vocab: id {} belongs to two tokens, one is {}", origin, id, text);
+    if (token.used)
+      return InvalidArgument("{}: vocab: id {} belongs to two tokens, one is {}", origin, id, text);
     token.used = true;
     // Literals such as <｜pad｜> lie in the vocabulary too and stand for their own UTF-8.
     token.bytes = BytesOfByteLevel(text).value_or(text);
@@ -74,8 +79,9 @@ absl::Status ByteLevelTokenizer::AddVocab(const TokenizerSpec& spec, VocabIndex&
     AppendUtf8(ByteLevelAlphabet()[byte], text);
     auto it = index.find(text);
     if (it == index.end()) {
-      return InvalidArgument("{}: vocab: no token for byte 0x{:02X} ({}); all 256 are needed to encode any text",
-                             origin, byte, text);
+      return InvalidArgument(
+          "{}: vocab: no token for byte 0x{:02X} ({}); all 256 are needed to encode any text",
+          origin, byte, text);
     }
     bpe_.SetByte(static_cast<uint8_t>(byte), it->second);
   }
@@ -94,8 +100,8 @@ absl::Status ByteLevelTokenizer::AddMerges(const TokenizerSpec& spec, const Voca
     for (int i = 0; i < 3; ++i) {
       auto it = index.find(parts[i]);
       if (it == index.end()) {
-        return InvalidArgument("{}: merges[{}]: {} + {}: token {} is not in the vocabulary", origin, rank, left,
-                               right, parts[i]);
+        return InvalidArgument("{}: merges[{}]: {} + {}: token {} is not in the vocabulary", origin,
+                               rank, left, right, parts[i]);
       }
       ids[i] = it->second;
     }
@@ -111,12 +117,14 @@ absl::Status ByteLevelTokenizer::AddLiterals(const TokenizerSpec& spec, const Vo
   std::unordered_map<std::string_view, TokenId> seen;
   for (const TokenizerSpec::Added& added : spec.added) {
     auto [first, inserted] = seen.emplace(added.content, added.id);
-    if (!inserted) return InvalidArgument("{}: added_tokens: {} occurs twice", origin, added.content);
+    if (!inserted)
+      return InvalidArgument("{}: added_tokens: {} occurs twice", origin, added.content);
     auto in_vocab = index.find(added.content);
     Token& token = Slot(added.id);
     if (in_vocab != index.end() ? in_vocab->second != added.id : token.used) {
-      return InvalidArgument("{}: added_tokens: {} has id {}, which contradicts the vocabulary or another added token",
-                             origin, added.content, added.id);
+      return InvalidArgument(
+          "{}: added_tokens: {} has id {}, which contradicts the vocabulary or another added token",
+          origin, added.content, added.id);
     }
     token = {added.content, true, added.special};
     (added.normalized ? second_ : first_).Add(added.content, added.id);
@@ -165,11 +173,13 @@ absl::StatusOr<std::vector<TokenId>> ByteLevelTokenizer::Encode(std::string_view
   return ids;
 }
 
-absl::StatusOr<std::string> ByteLevelTokenizer::Decode(std::span<const TokenId> ids, bool skip_special) const {
+absl::StatusOr<std::string> ByteLevelTokenizer::Decode(std::span<const TokenId> ids,
+                                                       bool skip_special) const {
   std::string bytes;
   for (size_t i = 0; i < ids.size(); ++i) {
     if (!InRange(ids[i]) || !tokens_[ids[i]].used) {
-      return InvalidArgument("ids[{}] is {}; the vocabulary has no such token (ids below {})", i, ids[i], VocabSize());
+      return InvalidArgument("ids[{}] is {}; the vocabulary has no such token (ids below {})", i,
+                             ids[i], VocabSize());
     }
     const Token& token = tokens_[ids[i]];
     if (!(skip_special && token.special)) bytes += token.bytes;
@@ -182,7 +192,8 @@ absl::StatusOr<std::string> ByteLevelTokenizer::Decode(std::span<const TokenId> 
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Parse(std::string_view json, const std::string& origin) {
+absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Parse(std::string_view json,
+                                                            const std::string& origin) {
   ASSIGN_OR_RETURN(TokenizerSpec spec, ParseTokenizerJson(json, origin));
   auto tokenizer = std::make_unique<ByteLevelTokenizer>();
   RETURN_IF_ERROR(tokenizer->Init(std::move(spec), origin));

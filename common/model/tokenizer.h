@@ -20,14 +20,16 @@ class Tokenizer {
  public:
   // Reads `dir`/tokenizer.json. Errors name the file and the field.
   static absl::StatusOr<std::unique_ptr<Tokenizer>> Load(const std::string& dir);
-  static absl::StatusOr<std::unique_ptr<Tokenizer>> Parse(std::string_view json, const std::string& origin);
+  static absl::StatusOr<std::unique_ptr<Tokenizer>> Parse(std::string_view json,
+                                                          const std::string& origin);
   virtual ~Tokenizer() = default;
 
   // Added tokens are recognised in the text; no BOS is added. Invalid UTF-8 is InvalidArgument.
   virtual absl::StatusOr<std::vector<TokenId>> Encode(std::string_view text) const = 0;
   // Bytes of all tokens, then UTF-8 with one U+FFFD per maximal invalid subpart. Ids outside the
   // vocabulary are InvalidArgument.
-  virtual absl::StatusOr<std::string> Decode(std::span<const TokenId> ids, bool skip_special) const = 0;
+  virtual absl::StatusOr<std::string> Decode(std::span<const TokenId> ids,
+                                             bool skip_special) const = 0;
   // Raw bytes of one token, which may be a part of a character. Unknown ids give no bytes.
   virtual std::string_view TokenBytes(TokenId id) const = 0;
   virtual bool IsSpecial(TokenId id) const = 0;

@@ -27,7 +27,8 @@ absl::Status RequireOff(const FieldReader& fields, std::initializer_list<const c
   for (const char* name : names) {
     const json* value = fields.Find(name);
     if (!IsOff(value)) {
-      return InvalidArgument("{}: field {} is {}; it is not supported", fields.origin(), name, Show(*value));
+      return InvalidArgument("{}: field {} is {}; it is not supported", fields.origin(), name,
+                             Show(*value));
     }
   }
   return absl::OkStatus();
@@ -37,10 +38,12 @@ absl::StatusOr<std::vector<TokenizerSpec::Added>> ParseAdded(const FieldReader& 
   std::vector<TokenizerSpec::Added> result;
   const json* list = root.Find("added_tokens");
   if (list == nullptr) return result;
-  if (!list->is_array()) return InvalidArgument("{}: added_tokens is {}; a list is needed", root.origin(), Show(*list));
+  if (!list->is_array())
+    return InvalidArgument("{}: added_tokens is {}; a list is needed", root.origin(), Show(*list));
   for (const json& entry : *list) {
     const std::string where = fmt::format("{}: added_tokens[{}]", root.origin(), result.size());
-    if (!entry.is_object()) return InvalidArgument("{} is {}; an object is needed", where, Show(entry));
+    if (!entry.is_object())
+      return InvalidArgument("{} is {}; an object is needed", where, Show(entry));
     FieldReader fields(entry, where);
     TokenizerSpec::Added token;
     token.id = fields.Int("id", 0, kMaxId);
@@ -62,12 +65,14 @@ absl::Status CheckNormalizer(const FieldReader& root) {
     auto parts = normalizer->find("normalizers");
     if (parts != normalizer->end() && parts->is_array() && parts->empty()) return absl::OkStatus();
   }
-  return InvalidArgument("{}: normalizer is {} of type \"{}\"; only null or an empty Sequence is supported",
-                         root.origin(), Show(*normalizer), normalizer->is_object() ? TypeOf(*normalizer) : "");
+  return InvalidArgument(
+      "{}: normalizer is {} of type \"{}\"; only null or an empty Sequence is supported",
+      root.origin(), Show(*normalizer), normalizer->is_object() ? TypeOf(*normalizer) : "");
 }
 
 // One element of the pre-tokenizer sequence. Sets `byte_level` when it is the byte-level step.
-absl::Status ParseStep(const json& step, const std::string& where, TokenizerSpec& spec, bool& byte_level) {
+absl::Status ParseStep(const json& step, const std::string& where, TokenizerSpec& spec,
+                       bool& byte_level) {
   if (!step.is_object()) return InvalidArgument("{} is {}; an object is needed", where, Show(step));
   FieldReader fields(step, where);
   const std::string type = TypeOf(step);
@@ -89,12 +94,14 @@ absl::Status ParseStep(const json& step, const std::string& where, TokenizerSpec
     for (const char* name : {"add_prefix_space", "use_regex"}) {
       const json* value = fields.Find(name);
       if (value == nullptr || *value != json(false)) {
-        return InvalidArgument("{}: {} is {}; false is needed", where, name, value == nullptr ? "missing" : Show(*value));
+        return InvalidArgument("{}: {} is {}; false is needed", where, name,
+                               value == nullptr ? "missing" : Show(*value));
       }
     }
     return absl::OkStatus();
   }
-  return InvalidArgument("{}: type \"{}\" is not supported; supported: Split, ByteLevel", where, type);
+  return InvalidArgument("{}: type \"{}\" is not supported; supported: Split, ByteLevel", where,
+                         type);
 }
 
 absl::Status ParsePreTokenizer(const FieldReader& root, TokenizerSpec& spec) {
@@ -109,10 +116,13 @@ absl::Status ParsePreTokenizer(const FieldReader& root, TokenizerSpec& spec) {
     RETURN_IF_ERROR(ParseStep(*pre, where, spec, byte_level));
   } else {
     auto steps = pre->find("pretokenizers");
-    if (steps == pre->end() || !steps->is_array()) return InvalidArgument("{}: pretokenizers is not a list", where);
+    if (steps == pre->end() || !steps->is_array())
+      return InvalidArgument("{}: pretokenizers is not a list", where);
     for (size_t i = 0; i < steps->size(); ++i) {
-      if (byte_level) return InvalidArgument("{}: ByteLevel is not the last of {} steps", where, steps->size());
-      RETURN_IF_ERROR(ParseStep((*steps)[i], fmt::format("{}.pretokenizers[{}]", where, i), spec, byte_level));
+      if (byte_level)
+        return InvalidArgument("{}: ByteLevel is not the last of {} steps", where, steps->size());
+      RETURN_IF_ERROR(
+          ParseStep((*steps)[i], fmt::format("{}.pretokenizers[{}]", where, i), spec, byte_level));
     }
   }
   if (!byte_level) return InvalidArgument("{}: there is no ByteLevel step", where);
@@ -127,8 +137,8 @@ absl::Status ParseVocab(const FieldReader& model, TokenizerSpec& spec) {
   spec.vocab.reserve(vocab->size());
   for (const auto& [text, id] : vocab->items()) {
     if (!id.is_number_unsigned() || id.get<uint64_t>() > static_cast<uint64_t>(kMaxId)) {
-      return InvalidArgument("{}: vocab: token {} has id {}; an integer in [0, {}] is needed", model.origin(), text,
-                             Show(id), kMaxId);
+      return InvalidArgument("{}: vocab: token {} has id {}; an integer in [0, {}] is needed",
+                             model.origin(), text, Show(id), kMaxId);
     }
     spec.vocab.emplace_back(text, id.get<TokenId>());
   }
@@ -151,13 +161,15 @@ absl::Status ParseMerges(const FieldReader& model, TokenizerSpec& spec) {
         left = text.substr(0, space);
         right = text.substr(space + 1);
       }
-    } else if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
+    } else if (merge.is_array() && merge.size() == 2 && merge[0].is_string() &&
+               merge[1].is_string()) {
       left = merge[0].get<std::string>();
       right = merge[1].get<std::string>();
     }
     if (left.empty() || right.empty()) {
-      return InvalidArgument("{}: merges[{}] is {}; two tokens are needed, as \"a b\" or [\"a\", \"b\"]",
-                             model.origin(), spec.merges.size(), Show(merge));
+      return InvalidArgument(
+          "{}: merges[{}] is {}; two tokens are needed, as \"a b\" or [\"a\", \"b\"]",
+          model.origin(), spec.merges.size(), Show(merge));
     }
     spec.merges.emplace_back(std::move(left), std::move(right));
   }
@@ -188,8 +200,8 @@ absl::StatusOr<TokenizerSpec> ParseTokenizerJson(std::string_view text, const st
   FieldReader model(*model_object, origin + ": model");
   model.ExpectString("type", "BPE", "no other model is supported", true);
   RETURN_IF_ERROR(model.status());
-  RETURN_IF_ERROR(RequireOff(model, {"dropout", "byte_fallback", "ignore_merges", "continuing_subword_prefix",
-                                     "end_of_word_suffix"}));
+  RETURN_IF_ERROR(RequireOff(model, {"dropout", "byte_fallback", "ignore_merges",
+                                     "continuing_subword_prefix", "end_of_word_suffix"}));
   RETURN_IF_ERROR(ParseVocab(model, spec));
   RETURN_IF_ERROR(ParseMerges(model, spec));
   return spec;

@@ -19,13 +19,14 @@ struct TokenizerSpec {
     bool normalized = false;  // matched only after the others, in what they left over
   };
   std::vector<Added> added;
-  std::vector<std::string> split_patterns;                     // in order
-  std::vector<std::pair<std::string, TokenId>> vocab;          // in the byte-level alphabet
-  std::vector<std::pair<std::string, std::string>> merges;     // by rank
+  std::vector<std::string> split_patterns;                  // in order
+  std::vector<std::pair<std::string, TokenId>> vocab;       // in the byte-level alphabet
+  std::vector<std::pair<std::string, std::string>> merges;  // by rank
 };
 
-// InvalidArgument naming the field for anything that this tokenizer does not do exactly: a normaliser,
-// another model than BPE, byte fallback, stripping added tokens, other pre-tokenizers or decoders.
+// InvalidArgument naming the field for anything that this tokenizer does not do exactly: a
+// normaliser, another model than BPE, byte fallback, stripping added tokens, other pre-tokenizers
+// or decoders.
 absl::StatusOr<TokenizerSpec> ParseTokenizerJson(std::string_view json, const std::string& origin);
 
 }  // namespace conclave

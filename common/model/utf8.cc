@@ -13,14 +13,16 @@ struct Character {
   size_t bytes;  // of the character, or of the maximal subpart
 };
 
-// Looks at the first character of non-empty `text`. Table 3-7 of the Unicode standard: only the second
-// byte has lead-dependent bounds.
+// Looks at the first character of non-empty `text`. Table 3-7 of the Unicode standard: only the
+// second byte has lead-dependent bounds.
 Character Look(std::string_view text) {
   const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
   const uint8_t lead = byte(0);
   if (lead < 0x80) return {Shape::kComplete, 1};
-  size_t length = lead >= 0xC2 && lead <= 0xDF ? 2 : lead >= 0xE0 && lead <= 0xEF ? 3
-                  : lead >= 0xF0 && lead <= 0xF4 ? 4 : 0;
+  size_t length = lead >= 0xC2 && lead <= 0xDF   ? 2
+                  : lead >= 0xE0 && lead <= 0xEF ? 3
+                  : lead >= 0xF0 && lead <= 0xF4 ? 4
+                                                 : 0;
   if (length == 0) return {Shape::kInvalid, 1};
   uint8_t low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
   uint8_t high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
@@ -84,7 +86,8 @@ std::u32string CodePoints(std::string_view text) {
     Character c = Look(text.substr(at));
     const uint8_t lead = static_cast<uint8_t>(text[at]);
     char32_t point = c.bytes == 1 ? lead : lead & (0xFF >> (c.bytes + 1));
-    for (size_t i = 1; i < c.bytes; ++i) point = point << 6 | (static_cast<uint8_t>(text[at + i]) & 0x3F);
+    for (size_t i = 1; i < c.bytes; ++i)
+      point = point << 6 | (static_cast<uint8_t>(text[at + i]) & 0x3F);
     points += point;
     at += c.bytes;
   }

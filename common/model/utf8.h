@@ -1,5 +1,5 @@
-// UTF-8 as Unicode defines it: no surrogates, no overlong forms, nothing above U+10FFFF. Internal to this
-// module.
+// UTF-8 as Unicode defines it: no surrogates, no overlong forms, nothing above U+10FFFF. Internal
+// to this module.
 #pragma once
 
 #include <cstddef>
@@ -12,8 +12,9 @@ namespace conclave {
 // Offset of the first byte that is not part of a well-formed character.
 std::optional<size_t> FirstInvalidUtf8(std::string_view text);
 
-// Appends `bytes` to `out` with one U+FFFD for each maximal invalid subpart, and returns how many bytes were
-// consumed. Unless `final`, a tail that may still become a character is left unconsumed (at most 3 bytes).
+// Appends `bytes` to `out` with one U+FFFD for each maximal invalid subpart, and returns how many
+// bytes were consumed. Unless `final`, a tail that may still become a character is left unconsumed
+// (at most 3 bytes).
 size_t AppendLossyUtf8(std::string_view bytes, bool final, std::string& out);
 
 // Appends one code point. The caller ensures that it is a scalar value.

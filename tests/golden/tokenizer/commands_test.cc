@@ -1,4 +1,5 @@
-// The command bodies of tokenize, detokenize and chat-format over a model folder with the real files.
+// The command bodies of tokenize, detokenize and chat-format over a model folder with the real
+// files.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -50,12 +51,14 @@ golden::TempDir* Commands::dir_ = nullptr;
 
 TEST_F(Commands, TokenizeAnswersEveryGoldenText) {
   std::string input;
-  for (const json& item : golden::Cases()["encode"]) input += json{{"text", item["text"]}}.dump() + "\n";
+  for (const json& item : golden::Cases()["encode"])
+    input += json{{"text", item["text"]}}.dump() + "\n";
   Result result = Run(RunTokenize, input);
   EXPECT_EQ(result.status, 0) << result.err;
   const json& cases = golden::Cases()["encode"];
   ASSERT_EQ(result.lines.size(), cases.size());
-  for (size_t i = 0; i < cases.size(); ++i) EXPECT_EQ(result.lines[i], (json{{"ids", cases[i]["ids"]}})) << i;
+  for (size_t i = 0; i < cases.size(); ++i)
+    EXPECT_EQ(result.lines[i], (json{{"ids", cases[i]["ids"]}})) << i;
 }
 
 TEST_F(Commands, DetokenizeAnswersEveryGoldenDecoding) {
@@ -91,27 +94,32 @@ TEST_F(Commands, ChatFormatAnswersEveryGoldenChat) {
 }
 
 TEST_F(Commands, BadLinesKeepTheirPlaceAndFailTheCommand) {
-  Result result = Run(RunTokenize, "{\"text\":\"Hello\"}\nnot json\n\n[1]\n{\"txt\":\"x\"}\n{\"text\":\"Hello\"}\n");
+  Result result =
+      Run(RunTokenize,
+          "{\"text\":\"Hello\"}\nnot json\n\n[1]\n{\"txt\":\"x\"}\n{\"text\":\"Hello\"}\n");
   EXPECT_EQ(result.status, 1);
   ASSERT_EQ(result.lines.size(), 6u);
   EXPECT_EQ(result.lines[0], (json{{"ids", {19923}}}));
   for (int i = 1; i < 5; ++i) {
-    EXPECT_THAT(result.lines[i].value("error", ""), HasSubstr("line " + std::to_string(i + 1))) << i;
+    EXPECT_THAT(result.lines[i].value("error", ""), HasSubstr("line " + std::to_string(i + 1)))
+        << i;
   }
   EXPECT_EQ(result.lines[5], result.lines[0]);
 
-  result = Run(RunDetokenize, "{\"ids\":[19923,-1]}\n{\"ids\":[999999]}\n{\"ids\":[4294967296]}\n{\"ids\":[1.5]}\n"
-                              "{\"ids\":\"x\"}\n{\"ids\":[0],\"skip_special\":1}\n{\"ids\":[19923]}\n");
+  result = Run(RunDetokenize,
+               "{\"ids\":[19923,-1]}\n{\"ids\":[999999]}\n{\"ids\":[4294967296]}\n{\"ids\":[1.5]}\n"
+               "{\"ids\":\"x\"}\n{\"ids\":[0],\"skip_special\":1}\n{\"ids\":[19923]}\n");
   EXPECT_EQ(result.status, 1);
   ASSERT_EQ(result.lines.size(), 7u);
   for (int i = 0; i < 6; ++i) EXPECT_TRUE(result.lines[i].contains("error")) << i;
   EXPECT_EQ(result.lines[6], (json{{"text", "Hello"}}));
 
-  result = Run(RunChatFormat,
-               "{\"messages\":[]}\n{\"messages\":[{\"role\":\"wizard\",\"content\":\"x\"}]}\n"
-               "{\"messages\":[{\"role\":\"user\"}]}\n{\"messages\":[{\"role\":\"user\",\"content\":[]}]}\n"
-               "{\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[{}]}]}\n"
-               "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"add_generation_prompt\":\"yes\"}\n");
+  result = Run(
+      RunChatFormat,
+      "{\"messages\":[]}\n{\"messages\":[{\"role\":\"wizard\",\"content\":\"x\"}]}\n"
+      "{\"messages\":[{\"role\":\"user\"}]}\n{\"messages\":[{\"role\":\"user\",\"content\":[]}]}\n"
+      "{\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[{}]}]}\n"
+      "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"add_generation_prompt\":\"yes\"}\n");
   EXPECT_EQ(result.status, 1);
   ASSERT_EQ(result.lines.size(), 6u);
   for (const json& line : result.lines) EXPECT_TRUE(line.contains("error")) << line;

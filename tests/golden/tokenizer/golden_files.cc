@@ -31,7 +31,8 @@ std::string Gunzip(const fs::path& path) {
   std::string text;
   char buffer[1 << 16];
   int got = 0;
-  while ((got = gzread(file.get(), buffer, sizeof buffer)) > 0) text.append(buffer, static_cast<size_t>(got));
+  while ((got = gzread(file.get(), buffer, sizeof buffer)) > 0)
+    text.append(buffer, static_cast<size_t>(got));
   if (got < 0) throw std::runtime_error("cannot decompress " + path.string());
   return text;
 }

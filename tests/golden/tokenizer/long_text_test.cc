@@ -1,4 +1,5 @@
-// Megabyte texts, also ones that are a single piece: they would not end in time if encoding were quadratic.
+// Megabyte texts, also ones that are a single piece: they would not end in time if encoding were
+// quadratic.
 #include <gtest/gtest.h>
 
 #include "tests/golden/tokenizer/golden_files.h"
@@ -26,11 +27,14 @@ TEST_P(LongText, EncodesAndDecodesBack) {
   EXPECT_TRUE(*back == text);
 }
 
-INSTANTIATE_TEST_SUITE_P(Units, LongText,
-                         testing::Values("a", " ", "\n", " \n", "1", "!", "\x01", "<", "<｜", "<｜User｜>", "é", "中", "🙂",
-                                         "\u0301", "The quick brown fox, 12345 jumps über 中文字 the dog.\n    if (x) {}\n"));
+INSTANTIATE_TEST_SUITE_P(
+    Units, LongText,
+    testing::Values("a", " ", "\n", " \n", "1", "!", "\x01", "<", "<｜", "<｜User｜>", "é", "中",
+                    "🙂", "\u0301",
+                    "The quick brown fox, 12345 jumps über 中文字 the dog.\n    if (x) {}\n"));
 
-// Pieces are independent of what lies around them, so a long text is the concatenation of its parts.
+// Pieces are independent of what lies around them, so a long text is the concatenation of its
+// parts.
 TEST(LongText, PartsCutAtLiteralsEncodeAlone) {
   const Tokenizer& tokenizer = golden::DeepseekV3Tokenizer();
   std::string text;

@@ -18,11 +18,13 @@ std::string Stream(const std::vector<TokenId>& ids, bool skip_special) {
   return text + decoder.Finish();
 }
 
-void ExpectDecodes(const std::vector<TokenId>& ids, bool skip_special, const std::string& want, size_t index) {
+void ExpectDecodes(const std::vector<TokenId>& ids, bool skip_special, const std::string& want,
+                   size_t index) {
   auto text = golden::DeepseekV3Tokenizer().Decode(ids, skip_special);
   ASSERT_TRUE(text.ok()) << "case " << index << ": " << text.status();
   EXPECT_EQ(*text, want) << "case " << index << ", skip_special " << skip_special;
-  EXPECT_EQ(Stream(ids, skip_special), want) << "case " << index << " streamed, skip_special " << skip_special;
+  EXPECT_EQ(Stream(ids, skip_special), want)
+      << "case " << index << " streamed, skip_special " << skip_special;
 }
 
 TEST(TokenizerGolden, AllEncodings) {
@@ -32,7 +34,8 @@ TEST(TokenizerGolden, AllEncodings) {
     const std::string text = cases[i]["text"];
     auto ids = golden::DeepseekV3Tokenizer().Encode(text);
     ASSERT_TRUE(ids.ok()) << "case " << i << ": " << ids.status();
-    EXPECT_EQ(*ids, Ids(cases[i])) << "case " << i << " of " << cases[i]["cat"] << ": " << cases[i]["text"];
+    EXPECT_EQ(*ids, Ids(cases[i]))
+        << "case " << i << " of " << cases[i]["cat"] << ": " << cases[i]["text"];
   }
 }
 
@@ -41,7 +44,8 @@ TEST(TokenizerGolden, EncodingsDecodeBack) {
   size_t skipping = 0;
   for (size_t i = 0; i < cases.size(); ++i) {
     const std::string text = cases[i]["text"];
-    const std::string whole = cases[i]["decoded_equals_text"].get<bool>() ? text : cases[i]["decoded"].get<std::string>();
+    const std::string whole =
+        cases[i]["decoded_equals_text"].get<bool>() ? text : cases[i]["decoded"].get<std::string>();
     ExpectDecodes(Ids(cases[i]), false, whole, i);
     skipping += cases[i].contains("decoded_skip_special");
     ExpectDecodes(Ids(cases[i]), true, cases[i].value("decoded_skip_special", whole), i);

@@ -16,7 +16,8 @@ using testing_files::Safetensors;
 using testing_files::TempDir;
 
 std::string OneTensor(const std::string& name, int bytes) {
-  return Safetensors(fmt::format(R"({{"{}":{{"dtype":"U8","shape":[{}],"data_offsets":[0,{}]}}}})", name, bytes, bytes),
+  return Safetensors(fmt::format(R"({{"{}":{{"dtype":"U8","shape":[{}],"data_offsets":[0,{}]}}}})",
+                                 name, bytes, bytes),
                      Bytes(bytes));
 }
 
@@ -51,8 +52,9 @@ TEST(Checkpoint, OpensShards) {
   TempDir dir;
   dir.Write("one.safetensors", Safetensors(kGoodHeader, Bytes(20)));
   dir.Write("two.safetensors", OneTensor("c", 3));
-  dir.Write("model.safetensors.index.json",
-            R"({"metadata":{"total_size":23},"weight_map":{"a":"one.safetensors","b":"one.safetensors","c":"two.safetensors"}})");
+  dir.Write(
+      "model.safetensors.index.json",
+      R"({"metadata":{"total_size":23},"weight_map":{"a":"one.safetensors","b":"one.safetensors","c":"two.safetensors"}})");
   auto checkpoint = Checkpoint::Open(dir.path());
   ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
   EXPECT_THAT((*checkpoint)->Names(), ElementsAre("a", "b", "c"));
@@ -66,8 +68,10 @@ TEST(Checkpoint, TheIndexDecides) {
   dir.Write("one.safetensors", OneTensor("a", 3));
   dir.Write("two.safetensors",
             Safetensors(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},)"
-                        R"("c":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}})", Bytes(3)));
-  dir.Write("model.safetensors.index.json", R"({"weight_map":{"a":"one.safetensors","c":"two.safetensors"}})");
+                        R"("c":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}})",
+                        Bytes(3)));
+  dir.Write("model.safetensors.index.json",
+            R"({"weight_map":{"a":"one.safetensors","c":"two.safetensors"}})");
   auto checkpoint = Checkpoint::Open(dir.path());
   ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
   EXPECT_EQ((*checkpoint)->Get("a")->bytes, 3);
@@ -77,8 +81,10 @@ TEST(Checkpoint, NamesWhatIsMissing) {
   TempDir dir;
   ExpectRefused(dir, absl::StatusCode::kNotFound, {dir.path(), "model.safetensors"});
   dir.Write("one.safetensors", OneTensor("a", 3));
-  dir.Write("model.safetensors.index.json", R"({"weight_map":{"a":"one.safetensors","c":"two.safetensors"}})");
-  ExpectRefused(dir, absl::StatusCode::kNotFound, {"two.safetensors", "missing", "model.safetensors.index.json"});
+  dir.Write("model.safetensors.index.json",
+            R"({"weight_map":{"a":"one.safetensors","c":"two.safetensors"}})");
+  ExpectRefused(dir, absl::StatusCode::kNotFound,
+                {"two.safetensors", "missing", "model.safetensors.index.json"});
   dir.Write("two.safetensors", OneTensor("d", 3));
   ExpectRefused(dir, absl::StatusCode::kInvalidArgument,
                 {"two.safetensors", "tensor c", "model.safetensors.index.json"});
@@ -91,7 +97,8 @@ TEST(Checkpoint, RefusesATruncatedShardByName) {
   ASSERT_TRUE(Checkpoint::Open(dir.path()).ok());
   std::filesystem::resize_file(dir.path() + "/one.safetensors",
                                std::filesystem::file_size(dir.path() + "/one.safetensors") - 1);
-  ExpectRefused(dir, absl::StatusCode::kInvalidArgument, {"one.safetensors", "tensor a", "truncated"});
+  ExpectRefused(dir, absl::StatusCode::kInvalidArgument,
+                {"one.safetensors", "tensor a", "truncated"});
   dir.Write("one.safetensors", "");
   ExpectRefused(dir, absl::StatusCode::kInvalidArgument, {"one.safetensors", "empty"});
   dir.Write("one.safetensors", "abc");
@@ -100,9 +107,10 @@ TEST(Checkpoint, RefusesATruncatedShardByName) {
 
 TEST(Checkpoint, RefusesABadIndex) {
   for (const char* index :
-       {"", "{", "[]", "{}", R"({"weight_map":[]})", R"({"weight_map":{}})", R"({"weight_map":{"a":1}})",
-        R"({"weight_map":{"a":"../one.safetensors"}})", R"({"weight_map":{"a":"/etc/passwd"}})",
-        R"({"weight_map":{"a":""}})", R"({"weight_map":{"a":".."}})", R"({"weight_map":{"a":"x\u0000y"}})"}) {
+       {"", "{", "[]", "{}", R"({"weight_map":[]})", R"({"weight_map":{}})",
+        R"({"weight_map":{"a":1}})", R"({"weight_map":{"a":"../one.safetensors"}})",
+        R"({"weight_map":{"a":"/etc/passwd"}})", R"({"weight_map":{"a":""}})",
+        R"({"weight_map":{"a":".."}})", R"({"weight_map":{"a":"x\u0000y"}})"}) {
     TempDir dir;
     dir.Write("model.safetensors.index.json", index);
     ExpectRefused(dir, absl::StatusCode::kInvalidArgument, {"model.safetensors.index.json"});

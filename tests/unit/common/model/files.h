@@ -1,14 +1,13 @@
 // Small files for the tests of common/model.
 #pragma once
 
+#include <gtest/gtest.h>
 #include <stdlib.h>
 
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <string>
-
-#include <gtest/gtest.h>
 
 namespace conclave::testing_files {
 
@@ -38,7 +37,8 @@ class TempDir {
 // A safetensors file: length, header text, data.
 inline std::string Safetensors(const std::string& header, const std::string& data) {
   std::string file;
-  for (int i = 0; i < 8; ++i) file += static_cast<char>(static_cast<uint64_t>(header.size()) >> (8 * i));
+  for (int i = 0; i < 8; ++i)
+    file += static_cast<char>(static_cast<uint64_t>(header.size()) >> (8 * i));
   return file + header + data;
 }
 

@@ -33,7 +33,9 @@ json Good() {
   })");
 }
 
-absl::StatusOr<ModelConfig> Parse(const json& document) { return ParseModelConfig(document.dump(), "dir/config.json"); }
+absl::StatusOr<ModelConfig> Parse(const json& document) {
+  return ParseModelConfig(document.dump(), "dir/config.json");
+}
 
 TEST(ModelConfig, ReadsEveryField) {
   auto config = Parse(Good());
@@ -78,8 +80,9 @@ TEST(ModelConfig, ReadsEveryField) {
 }
 
 TEST(ModelConfig, OptionalPartsMayBeAbsentOrNull) {
-  for (const char* name : {"rope_scaling", "quantization_config", "num_nextn_predict_layers", "tie_word_embeddings",
-                           "num_key_value_heads", "moe_layer_freq", "hidden_act", "attention_bias"}) {
+  for (const char* name :
+       {"rope_scaling", "quantization_config", "num_nextn_predict_layers", "tie_word_embeddings",
+        "num_key_value_heads", "moe_layer_freq", "hidden_act", "attention_bias"}) {
     json document = Good();
     document[name] = nullptr;
     EXPECT_TRUE(Parse(document).ok()) << name << ": " << Parse(document).status();
@@ -113,14 +116,35 @@ TEST(ModelConfig, TakesTheNewerNameOfTheRopeType) {
   EXPECT_TRUE(Parse(document).ok());
 }
 
-// Every field is either optional or its absence, a wrong type and a nonsense value are refused by name.
+// Every field is either optional or its absence, a wrong type and a nonsense value are refused by
+// name.
 TEST(ModelConfig, NamesMissingAndMistypedFields) {
-  for (const char* name :
-       {"vocab_size", "hidden_size", "num_hidden_layers", "max_position_embeddings", "rms_norm_eps", "bos_token_id",
-        "eos_token_id", "num_attention_heads", "q_lora_rank", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim",
-        "v_head_dim", "rope_theta", "intermediate_size", "first_k_dense_replace", "moe_intermediate_size",
-        "n_routed_experts", "num_experts_per_tok", "n_shared_experts", "n_group", "topk_group",
-        "routed_scaling_factor", "scoring_func", "topk_method", "model_type"}) {
+  for (const char* name : {"vocab_size",
+                           "hidden_size",
+                           "num_hidden_layers",
+                           "max_position_embeddings",
+                           "rms_norm_eps",
+                           "bos_token_id",
+                           "eos_token_id",
+                           "num_attention_heads",
+                           "q_lora_rank",
+                           "kv_lora_rank",
+                           "qk_nope_head_dim",
+                           "qk_rope_head_dim",
+                           "v_head_dim",
+                           "rope_theta",
+                           "intermediate_size",
+                           "first_k_dense_replace",
+                           "moe_intermediate_size",
+                           "n_routed_experts",
+                           "num_experts_per_tok",
+                           "n_shared_experts",
+                           "n_group",
+                           "topk_group",
+                           "routed_scaling_factor",
+                           "scoring_func",
+                           "topk_method",
+                           "model_type"}) {
     std::vector<json> bad = {nullptr, "text", true, json::array(), json::object(), -1, 1e300};
     for (const json& value : bad) {
       json document = Good();
@@ -167,13 +191,15 @@ TEST(ModelConfig, RefusesWhatDoesNotFitTogether) {
       {"/rope_scaling/rope_type", "llama3", "rope_type is \"llama3\""},
       {"/rope_scaling/factor", 0.5, "factor is 0.5"},
       {"/rope_scaling/beta_slow", 64, "beta_fast 32 is below beta_slow 64"},
-      {"/rope_scaling/original_max_position_embeddings", 0, "original_max_position_embeddings is 0"},
+      {"/rope_scaling/original_max_position_embeddings", 0,
+       "original_max_position_embeddings is 0"},
       {"/rope_parameters", json::object({{"rope_theta", 1}}), "rope_parameters"},
       {"/quantization_config", 8, "quantization_config is 8"},
       {"/quantization_config/quant_method", "gptq", "quant_method is \"gptq\""},
       {"/quantization_config/fmt", "e5m2", "fmt is \"e5m2\""},
       {"/quantization_config/activation_scheme", "static", "activation_scheme"},
-      {"/quantization_config/weight_block_size", json::array({64, 128}), "weight_block_size is [64,128]"},
+      {"/quantization_config/weight_block_size", json::array({64, 128}),
+       "weight_block_size is [64,128]"},
       {"/quantization_config/weight_block_size", nullptr, "weight_block_size is missing"},
   };
   for (const Inconsistent& c : cases) {

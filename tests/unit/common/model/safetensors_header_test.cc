@@ -16,7 +16,8 @@ using testing_files::kGoodHeader;
 using testing_files::Safetensors;
 
 absl::StatusOr<std::vector<TensorView>> Parse(const std::string& file) {
-  return ParseSafetensors({reinterpret_cast<const uint8_t*>(file.data()), file.size()}, "file.safetensors");
+  return ParseSafetensors({reinterpret_cast<const uint8_t*>(file.data()), file.size()},
+                          "file.safetensors");
 }
 
 TEST(SafetensorsHeader, ReadsTensors) {
@@ -43,7 +44,8 @@ TEST(SafetensorsHeader, ReadsScalarsEmptyTensorsAndEveryType) {
   for (Case c : {Case{"F32", 4}, {"BF16", 2}, {"F8_E4M3", 1}, {"I64", 8}, {"I32", 4}, {"U8", 1}}) {
     const std::string header =
         fmt::format(R"({{"s":{{"dtype":"{0}","shape":[],"data_offsets":[0,{1}]}},)"
-                    R"("e":{{"dtype":"{0}","shape":[3,0],"data_offsets":[{1},{1}]}}}})", c.dtype, c.bytes);
+                    R"("e":{{"dtype":"{0}","shape":[3,0],"data_offsets":[{1},{1}]}}}})",
+                    c.dtype, c.bytes);
     auto tensors = Parse(Safetensors(header, Bytes(c.bytes)));
     ASSERT_TRUE(tensors.ok()) << tensors.status();
     ASSERT_EQ(tensors->size(), 2u);
@@ -67,7 +69,8 @@ TEST_P(SafetensorsBadHeader, IsRefused) {
   ASSERT_FALSE(tensors.ok());
   EXPECT_TRUE(absl::IsInvalidArgument(tensors.status()));
   EXPECT_THAT(Message(tensors.status()), HasSubstr("file.safetensors"));
-  for (const char* part : GetParam().message) EXPECT_THAT(Message(tensors.status()), HasSubstr(part));
+  for (const char* part : GetParam().message)
+    EXPECT_THAT(Message(tensors.status()), HasSubstr(part));
 }
 
 #define ENTRY(dtype, shape, offsets) \
@@ -77,46 +80,81 @@ TEST_P(SafetensorsBadHeader, IsRefused) {
 INSTANTIATE_TEST_SUITE_P(
     Cases, SafetensorsBadHeader,
     testing::Values(
-        BadHeader{"Garbage", "{\"t\":", 4, {"not valid JSON"}}, BadHeader{"NotAnObject", "[1,2]", 4, {"not a JSON object"}},
+        BadHeader{"Garbage", "{\"t\":", 4, {"not valid JSON"}},
+        BadHeader{"NotAnObject", "[1,2]", 4, {"not a JSON object"}},
         BadHeader{"InvalidUtf8", "{\"\xff\":1}", 4, {"not valid JSON"}},
         BadHeader{"Metadata", "{\"__metadata__\":[]}", 0, {"__metadata__"}},
         BadHeader{"MetadataValue", "{\"__metadata__\":{\"a\":1}}", 0, {"__metadata__", "a"}},
         BadHeader{"EntryNotAnObject", "{\"t\":7}", 0, {"tensor t"}},
-        BadHeader{"DtypeMissing", "{\"t\":{\"shape\":[1],\"data_offsets\":[0,4]}}", 4, {"tensor t", "dtype"}},
-        BadHeader{"DtypeUnknown", ONE("\"F4\"", "[1]", "[0,4]"), 4, {"tensor t", "F4", "supported"}},
-        BadHeader{"ShapeMissing", "{\"t\":{\"dtype\":\"F32\",\"data_offsets\":[0,4]}}", 4, {"tensor t", "shape"}},
+        BadHeader{"DtypeMissing",
+                  "{\"t\":{\"shape\":[1],\"data_offsets\":[0,4]}}",
+                  4,
+                  {"tensor t", "dtype"}},
+        BadHeader{
+            "DtypeUnknown", ONE("\"F4\"", "[1]", "[0,4]"), 4, {"tensor t", "F4", "supported"}},
+        BadHeader{"ShapeMissing",
+                  "{\"t\":{\"dtype\":\"F32\",\"data_offsets\":[0,4]}}",
+                  4,
+                  {"tensor t", "shape"}},
         BadHeader{"ShapeNegative", ONE("\"F32\"", "[-1]", "[0,4]"), 4, {"tensor t", "-1"}},
         BadHeader{"ShapeFloat", ONE("\"F32\"", "[1.0]", "[0,4]"), 4, {"tensor t", "1.0"}},
-        BadHeader{"ShapeTooManyDimensions", ONE("\"U8\"", "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]", "[0,1]"), 1, {"shape"}},
-        BadHeader{"ShapeOverflows", ONE("\"F32\"", "[4294967296,4294967296]", "[0,4]"), 4, {"tensor t", "overflows"}},
-        BadHeader{"ShapeOverflowsToZero", ONE("\"F32\"", "[9223372036854775807,4]", "[0,4]"), 4, {"overflows"}},
-        BadHeader{"ShapeAboveInt64", ONE("\"U8\"", "[18446744073709551615]", "[0,4]"), 4, {"tensor t"}},
-        BadHeader{"OffsetsMissing", "{\"t\":{\"dtype\":\"F32\",\"shape\":[1]}}", 4, {"tensor t", "data_offsets"}},
+        BadHeader{"ShapeTooManyDimensions",
+                  ONE("\"U8\"", "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]", "[0,1]"),
+                  1,
+                  {"shape"}},
+        BadHeader{"ShapeOverflows",
+                  ONE("\"F32\"", "[4294967296,4294967296]", "[0,4]"),
+                  4,
+                  {"tensor t", "overflows"}},
+        BadHeader{"ShapeOverflowsToZero",
+                  ONE("\"F32\"", "[9223372036854775807,4]", "[0,4]"),
+                  4,
+                  {"overflows"}},
+        BadHeader{
+            "ShapeAboveInt64", ONE("\"U8\"", "[18446744073709551615]", "[0,4]"), 4, {"tensor t"}},
+        BadHeader{"OffsetsMissing",
+                  "{\"t\":{\"dtype\":\"F32\",\"shape\":[1]}}",
+                  4,
+                  {"tensor t", "data_offsets"}},
         BadHeader{"OffsetsThree", ONE("\"F32\"", "[1]", "[0,4,8]"), 4, {"data_offsets"}},
         BadHeader{"OffsetsBackwards", ONE("\"F32\"", "[1]", "[4,0]"), 4, {"data_offsets", "[4,0]"}},
         BadHeader{"OffsetsNegative", ONE("\"F32\"", "[1]", "[-4,0]"), 4, {"data_offsets"}},
-        BadHeader{"OffsetsBeyondData", ONE("\"F32\"", "[2]", "[0,8]"), 4, {"tensor t", "8", "4 bytes"}},
-        BadHeader{"OffsetsHuge", ONE("\"U8\"", "[4]", "[18446744073709551612,18446744073709551615]"), 4, {"data_offsets"}},
+        BadHeader{
+            "OffsetsBeyondData", ONE("\"F32\"", "[2]", "[0,8]"), 4, {"tensor t", "8", "4 bytes"}},
+        BadHeader{"OffsetsHuge",
+                  ONE("\"U8\"", "[4]", "[18446744073709551612,18446744073709551615]"),
+                  4,
+                  {"data_offsets"}},
         BadHeader{"SizeTooSmall", ONE("\"F32\"", "[2]", "[0,4]"), 4, {"tensor t", "needs 8"}},
         BadHeader{"SizeTooLarge", ONE("\"BF16\"", "[1]", "[0,4]"), 4, {"tensor t", "needs 2"}},
-        BadHeader{"Duplicate", "{" ENTRY("\"F32\"", "[1]", "[0,4]") "," ENTRY("\"F32\"", "[1]", "[4,8]") "}", 8,
+        BadHeader{"Duplicate",
+                  "{" ENTRY("\"F32\"", "[1]", "[0,4]") "," ENTRY("\"F32\"", "[1]", "[4,8]") "}",
+                  8,
                   {"tensor t", "twice"}},
-        BadHeader{"Overlap", "{\"u\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
-                  ENTRY("\"F32\"", "[1]", "[4,8]") "}", 8, {"u and t", "overlap"}},
-        BadHeader{"SameRange", "{\"u\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
-                  ENTRY("\"F32\"", "[1]", "[0,4]") "}", 4, {"overlap"}},
+        BadHeader{"Overlap",
+                  "{\"u\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}," ENTRY(
+                      "\"F32\"", "[1]", "[4,8]") "}",
+                  8,
+                  {"u and t", "overlap"}},
+        BadHeader{"SameRange",
+                  "{\"u\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}," ENTRY(
+                      "\"F32\"", "[1]", "[0,4]") "}",
+                  4,
+                  {"overlap"}},
         BadHeader{"Hole", ONE("\"F32\"", "[1]", "[4,8]"), 8, {"hole", "tensor t"}},
         BadHeader{"TrailingBytes", ONE("\"F32\"", "[1]", "[0,4]"), 5, {"end at 4", "5 bytes"}}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST(SafetensorsHeader, RefusesEveryTruncation) {
   const std::string file = Safetensors(kGoodHeader, Bytes(20));
-  for (size_t bytes = 0; bytes < file.size(); ++bytes) EXPECT_FALSE(Parse(file.substr(0, bytes)).ok()) << bytes;
+  for (size_t bytes = 0; bytes < file.size(); ++bytes)
+    EXPECT_FALSE(Parse(file.substr(0, bytes)).ok()) << bytes;
 }
 
 TEST(SafetensorsHeader, RefusesLengthBeyondTheFile) {
   std::string file = Safetensors(kGoodHeader, Bytes(20));
-  for (uint64_t length : {uint64_t{file.size()}, uint64_t{1} << 40, uint64_t{INT64_MAX}, UINT64_MAX, UINT64_MAX - 7}) {
+  for (uint64_t length : {uint64_t{file.size()}, uint64_t{1} << 40, uint64_t{INT64_MAX}, UINT64_MAX,
+                          UINT64_MAX - 7}) {
     for (int i = 0; i < 8; ++i) file[i] = static_cast<char>(length >> (8 * i));
     auto tensors = Parse(file);
     ASSERT_FALSE(tensors.ok());
@@ -124,23 +162,37 @@ TEST(SafetensorsHeader, RefusesLengthBeyondTheFile) {
   }
 }
 
-// Whatever the header says, what is accepted lies inside the file. Sanitizer builds see reads outside.
+// Whatever the header says, what is accepted lies inside the file. Sanitizer builds see reads
+// outside.
 TEST(SafetensorsHeader, MutatedFilesAreRefusedOrReadInside) {
   const std::string good = Safetensors(kGoodHeader, Bytes(20));
   std::mt19937 random(20261122);
-  const auto pick = [&](size_t n) { return std::uniform_int_distribution<size_t>(0, n - 1)(random); };
-  const char* const fragments[] = {"0", "-", "1", "99999999999999999999", "\"", "[", "]", "{", "}", ",", ":", "null",
-                                   "1e9", "\"F32\"", "\xff", "\\u0000", "[]", "{}"};
+  const auto pick = [&](size_t n) {
+    return std::uniform_int_distribution<size_t>(0, n - 1)(random);
+  };
+  const char* const fragments[] = {"0",   "-",       "1",    "99999999999999999999",
+                                   "\"",  "[",       "]",    "{",
+                                   "}",   ",",       ":",    "null",
+                                   "1e9", "\"F32\"", "\xff", "\\u0000",
+                                   "[]",  "{}"};
   int accepted = 0;
   for (int round = 0; round < 3000; ++round) {
     std::string file = good;
     for (size_t edits = 1 + pick(3); edits > 0; --edits) {
       size_t at = pick(file.size());
       switch (pick(4)) {
-        case 0: file[at] = static_cast<char>(pick(256)); break;
-        case 1: file.erase(at, 1 + pick(4)); break;
-        case 2: file.insert(at, fragments[pick(std::size(fragments))]); break;
-        case 3: file[8 + pick(file.size() - 8)] = static_cast<char>('0' + pick(10)); break;
+        case 0:
+          file[at] = static_cast<char>(pick(256));
+          break;
+        case 1:
+          file.erase(at, 1 + pick(4));
+          break;
+        case 2:
+          file.insert(at, fragments[pick(std::size(fragments))]);
+          break;
+        case 3:
+          file[8 + pick(file.size() - 8)] = static_cast<char>('0' + pick(10));
+          break;
       }
       if (file.size() < 9) break;
       // Keep most lengths right, so that the header itself gets read.

@@ -21,7 +21,8 @@ struct ClusterClientOptions {
   std::chrono::seconds lease_ttl{3};
 };
 
-// Thread-safe. `store` must outlive it. Callbacks come from a thread of the store, one at a time.
+// Thread-safe. `store` must outlive it. Callbacks come from a thread of the client, one at a time, and must
+// not destroy the client.
 class ClusterClient {
  public:
   ClusterClient(Store& store, const ClusterClientOptions& options);
@@ -32,9 +33,10 @@ class ClusterClient {
   absl::Status Register(const MemberInfo& self, SteadyTime deadline);
   // Removes the record: others stop sending work. Idempotent.
   void Withdraw();
-  int64_t lease_id() const;  // 0 before Register
+  int64_t lease_id() const;  // 0 before Register and while a lost lease is replaced
 
-  // Last known state; keeps serving when the store is away.
+  // Last known state; keeps serving when the store is away. A placement map stays known even when its
+  // record vanishes from the store.
   std::vector<MemberInfo> Members(Role role) const;
   std::shared_ptr<const PlacementMap> Placement() const;  // never null; epoch 0 before the first
 
@@ -42,9 +44,11 @@ class ClusterClient {
   // handle ends it; no callback runs after that.
   std::shared_ptr<void> OnChange(std::function<void()> on_change);
 
-  // Compare-and-set on the epoch: Aborted when another epoch than map.epoch - 1 is stored.
+  // Compare-and-set on the epoch: Aborted when another epoch than map.epoch - 1 is stored. With nothing
+  // stored (a new or emptied store) every epoch is accepted.
   absl::Status PublishPlacement(const PlacementMap& map, SteadyTime deadline);
-  // Candidate for `name` ("eplb"), under the registration's lease. Needs Register first.
+  // Candidate for `name` ("eplb"), under the registration's lease, and again under the next one when that is
+  // lost. Needs Register first. Ended by the handle's destruction or the client's, without a last callback.
   std::unique_ptr<class Election> Campaign(const std::string& name, std::function<void(bool)> on_change);
 
  private:

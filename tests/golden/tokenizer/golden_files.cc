@@ -14,9 +14,8 @@ namespace fs = std::filesystem;
 
 fs::path File(const std::string& name) {
   const char* root = std::getenv("CONCLAVE_SOURCE_DIR");
-  fs::path base = root != nullptr && *root != '\0' ? fs::path(root) / "tests/golden/tokenizer"
-                                                   : fs::path(__FILE__).parent_path();
-  return base / name;
+  fs::path base(root != nullptr && *root != '\0' ? root : CONCLAVE_COMPILED_SOURCE_DIR);
+  return base / "tests/golden/tokenizer" / name;
 }
 
 std::string ReadText(const fs::path& path) {

@@ -1,0 +1,204 @@
+#include "common/engine/forward.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+
+#include "tests/unit/common/engine/small_model.h"
+
+namespace conclave {
+namespace {
+
+using testing::HasSubstr;
+
+struct Variant {
+  const char* model;
+  ComputeMode mode;
+};
+
+class ForwardBits : public testing::TestWithParam<Variant> {
+ protected:
+  std::shared_ptr<const Model> model() const { return SmallModel(GetParam().model, GetParam().mode); }
+  int64_t vocab() const { return model()->config().vocab_size; }
+};
+
+TEST_P(ForwardBits, DoNotDependOnChunksOrThreads) {
+  const std::vector<TokenId> tokens = RandomTokens(150, 1);
+  Engine plain(model());
+  const std::vector<float> expected = plain.Prefill(tokens, Pages(0, 3), 150);
+  for (int threads : {1, 2}) {
+    Engine engine(model(), threads);
+    for (int chunk : {1, 16, 64, 100, 150}) {
+      EXPECT_EQ(engine.Prefill(tokens, Pages(3, 3), chunk), expected) << chunk << " tokens, " << threads << " threads";
+    }
+  }
+}
+
+TEST_P(ForwardBits, DoNotDependOnTheOtherSequences) {
+  const std::vector<TokenId> a = RandomTokens(70, 2), b = RandomTokens(33, 3), c = RandomTokens(5, 4), d = RandomTokens(128, 5);
+  Engine alone(model());
+  const std::vector<float> a_logits = alone.Prefill(a, Pages(0, 2), 70), c_logits = alone.Prefill(c, Pages(2, 1), 5);
+
+  Engine engine(model(), 2);
+  const std::vector<int32_t> pa = {9, 4}, pb = {7}, pc = {2}, pd = {0, 1};
+  const SequenceChunk together[] = {{.tokens = b, .pages = pb, .all_logits = true},
+                                    {.tokens = a, .pages = pa, .all_logits = true},
+                                    {.tokens = d, .pages = pd, .want_logits = false},
+                                    {.tokens = c, .pages = pc, .all_logits = true}};
+  const auto result = engine.forward.Step(together, {});
+  ASSERT_TRUE(result.ok()) << result.status();
+  ASSERT_EQ(result->rows, 33 + 70 + 5);
+  const auto rows = [&](int begin, int count) {
+    return std::vector<float>(result->logits.begin() + begin * vocab(), result->logits.begin() + (begin + count) * vocab());
+  };
+  EXPECT_EQ(rows(33, 70), a_logits);
+  EXPECT_EQ(rows(103, 5), c_logits);
+}
+
+// Decode steps, alone and four at a time, against one prefill over the same tokens.
+TEST_P(ForwardBits, DecodeEqualsPrefill) {
+  Engine engine(model(), 2);
+  std::vector<std::vector<TokenId>> sequences;
+  std::vector<std::vector<float>> expected;
+  for (int s = 0; s < 4; ++s) {
+    sequences.push_back(RandomTokens(60 + 7 * s, 10 + s));
+    expected.push_back(Engine(model()).Prefill(sequences[s], Pages(0, 2), 1000));
+  }
+  std::vector<std::vector<int32_t>> pages;
+  std::vector<size_t> at(4);
+  for (int s = 0; s < 4; ++s) {
+    pages.push_back(Pages(2 * s, 2));
+    at[s] = sequences[s].size() - 12;
+    engine.Prefill(std::span(sequences[s]).first(at[s]), pages[s], 16);
+  }
+  for (int step = 0; step < 12; ++step) {
+    std::vector<SequenceChunk> chunks;
+    for (int s = 0; s < 4; ++s)
+      chunks.push_back({.tokens = {&sequences[s][at[s]], 1}, .start = static_cast<int>(at[s]), .pages = pages[s]});
+    const auto result = engine.forward.Step(chunks, {});
+    ASSERT_TRUE(result.ok()) << result.status();
+    for (int s = 0; s < 4; ++s, ++at[s - 1]) {
+      const auto want = expected[s].begin() + at[s] * vocab();
+      EXPECT_TRUE(std::equal(want, want + vocab(), result->logits.begin() + s * vocab())) << "sequence " << s;
+    }
+  }
+}
+
+// 1100 tokens are two splits of the attention; with two threads they are computed apart.
+TEST_P(ForwardBits, LongContextsAreSplitAlike) {
+  const std::vector<TokenId> tokens = RandomTokens(1100, 6);
+  Engine one(model(), 1), two(model(), 2);
+  const std::vector<int32_t> pages = Pages(0, 18);
+  one.Prefill(std::span(tokens).first(1099), pages, 256);
+  two.Prefill(std::span(tokens).first(1099), pages, 550);
+  EXPECT_EQ(one.Prefill(std::span(tokens).subspan(1099), pages, 1, 1099),
+            two.Prefill(std::span(tokens).subspan(1099), pages, 1, 1099));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, ForwardBits,
+                         testing::Values(Variant{"deepseek_v3-bf16", ComputeMode::kF32},
+                                         Variant{"deepseek_v3-bf16", ComputeMode::kBF16},
+                                         Variant{"deepseek_v3-fp8-yarn", ComputeMode::kF32},
+                                         Variant{"deepseek_v3-fp8-yarn", ComputeMode::kBF16}),
+                         [](const auto& info) {
+                           return std::string(info.param.mode == ComputeMode::kF32 ? "f32" : "bf16") +
+                                  (std::string(info.param.model) == "deepseek_v3-bf16" ? "_plain" : "_fp8");
+                         });
+
+class ForwardInput : public testing::Test {
+ protected:
+  Engine engine_{SmallModel("deepseek_v3-bf16", ComputeMode::kF32), 1, 4};
+  std::vector<TokenId> tokens_ = RandomTokens(3, 1);
+  std::vector<int32_t> pages_ = {0};
+
+  std::string Error(SequenceChunk chunk) {
+    const auto result = engine_.forward.Step({&chunk, 1}, {});
+    EXPECT_EQ(result.status().code(), absl::StatusCode::kInvalidArgument) << result.status();
+    return Message(result.status());
+  }
+};
+
+TEST_F(ForwardInput, OutOfRangeIsNamed) {
+  const std::vector<TokenId> high = {1, 512}, low = {-1};
+  const std::vector<int32_t> far = {4}, below = {-1};
+  EXPECT_THAT(Error({.tokens = high, .pages = pages_}), HasSubstr("token 512 at position 1"));
+  EXPECT_THAT(Error({.tokens = low, .pages = pages_}), HasSubstr("token -1"));
+  EXPECT_THAT(Error({.tokens = tokens_, .pages = far}), HasSubstr("page 4 lies outside the cache of 4 pages"));
+  EXPECT_THAT(Error({.tokens = tokens_, .pages = below}), HasSubstr("page -1"));
+  EXPECT_THAT(Error({.tokens = tokens_, .start = -1, .pages = pages_}), HasSubstr("positions -1..1"));
+  EXPECT_THAT(Error({.tokens = tokens_, .start = 4094, .pages = pages_}), HasSubstr("context of 4096"));
+  EXPECT_THAT(Error({.tokens = tokens_, .start = 62, .pages = pages_}), HasSubstr("1 KV pages for 65 tokens, 2 are needed"));
+  EXPECT_THAT(Error({.pages = pages_}), HasSubstr("no tokens"));
+  EXPECT_EQ(engine_.forward.Step({}, {}).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(ForwardInput, APassedDeadlineEndsTheStep) {
+  const SequenceChunk chunk{.tokens = tokens_, .pages = pages_};
+  const auto result = engine_.forward.Step({&chunk, 1}, {.deadline = Now() - std::chrono::seconds(1)});
+  EXPECT_EQ(result.status().code(), absl::StatusCode::kDeadlineExceeded);
+}
+
+TEST_F(ForwardInput, LayerKvIsCompleteWhenAnnounced) {
+  const SequenceChunk chunk{.tokens = tokens_, .pages = pages_};
+  std::vector<int> layers;
+  std::vector<std::vector<float>> seen;
+  const int width = engine_.cache->width();
+  const auto read = [&](int layer) {
+    const float* kv = reinterpret_cast<const float*>(engine_.cache->PageLayer(0, layer));
+    return std::vector<float>(kv, kv + 3 * width);
+  };
+  const auto result = engine_.forward.Step({&chunk, 1}, {.on_layer_kv = [&](int layer) {
+    layers.push_back(layer);
+    seen.push_back(read(layer));
+  }});
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_THAT(layers, testing::ElementsAre(0, 1, 2, 3, 4));
+  for (int layer = 0; layer < 5; ++layer) {
+    EXPECT_EQ(seen[layer], read(layer));
+    EXPECT_NE(seen[layer], std::vector<float>(3 * width, 0.0f));
+  }
+}
+
+TEST_F(ForwardInput, OnlyWantedRowsComeBack) {
+  const SequenceChunk last{.tokens = tokens_, .pages = pages_}, none{.tokens = tokens_, .pages = pages_, .want_logits = false};
+  EXPECT_EQ(engine_.forward.Step({&last, 1}, {})->rows, 1);
+  const auto silent = engine_.forward.Step({&none, 1}, {});
+  ASSERT_TRUE(silent.ok());
+  EXPECT_EQ(silent->rows, 0);
+  EXPECT_TRUE(silent->logits.empty());
+}
+
+// An error of the experts is the step's error, as it came.
+class FailingExperts : public ExpertBackend {
+ public:
+  absl::StatusOr<std::unique_ptr<ExpertCall>> Dispatch(const RoutedRows& rows, float*) override {
+    return Unavailable("no replica of layer {}", rows.layer);
+  }
+};
+
+TEST_F(ForwardInput, ErrorsOfTheExpertsComeThrough) {
+  FailingExperts failing;
+  Forward forward(engine_.model, *engine_.cache, engine_.pool, failing);
+  const SequenceChunk chunk{.tokens = tokens_, .pages = pages_};
+  const auto result = forward.Step({&chunk, 1}, {});
+  EXPECT_EQ(result.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(Message(result.status()), "no replica of layer 2");
+}
+
+TEST(Forward, RefusesAModelWithoutAttentionAndACacheOfAnotherMode) {
+  const auto experts_only = Model::Load(GoldenDir("deepseek_v3-bf16"), {.mode = ComputeMode::kF32, .attention = false});
+  ASSERT_TRUE(experts_only.ok()) << experts_only.status();
+  const std::vector<TokenId> tokens = {1};
+  const std::vector<int32_t> pages = {0};
+  const SequenceChunk chunk{.tokens = tokens, .pages = pages};
+  Engine bare(*experts_only);
+  EXPECT_EQ(bare.forward.Step({&chunk, 1}, {}).status().code(), absl::StatusCode::kFailedPrecondition);
+
+  Engine engine(SmallModel("deepseek_v3-bf16", ComputeMode::kF32));
+  const auto other = KvCache::Create(engine.model->config(), ComputeMode::kBF16, 1);
+  Forward mismatched(engine.model, **other, engine.pool, engine.experts);
+  EXPECT_EQ(mismatched.Step({&chunk, 1}, {}).status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+}  // namespace
+}  // namespace conclave

@@ -10,6 +10,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/status.h"
+#include "common/cluster/election.h"
 #include "common/cluster/members.h"
 #include "common/cluster/store.h"
 #include "common/placement/placement.h"
@@ -49,7 +50,7 @@ class ClusterClient {
   absl::Status PublishPlacement(const PlacementMap& map, SteadyTime deadline);
   // Candidate for `name` ("eplb"), under the registration's lease, and again under the next one when that is
   // lost. Needs Register first. Ended by the handle's destruction or the client's, without a last callback.
-  std::unique_ptr<class Election> Campaign(const std::string& name, std::function<void(bool)> on_change);
+  std::unique_ptr<Election> Campaign(const std::string& name, std::function<void(bool)> on_change);
 
  private:
   struct Impl;

@@ -1,0 +1,66 @@
+// The engine against implementations independent of it (tests/golden/README.md).
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "common/engine/verify.h"
+#include "services/cli/commands/verify.h"
+
+namespace conclave {
+namespace {
+
+std::string CaseDir(const std::string& name) {
+  return std::string(std::getenv("CONCLAVE_SOURCE_DIR")) + "/tests/golden/models/" + name;
+}
+
+using Case = std::tuple<const char*, ComputeMode, int>;
+class GoldenModels : public testing::TestWithParam<Case> {};
+
+TEST_P(GoldenModels, LieWithinTheTolerances) {
+  const auto [name, mode, threads] = GetParam();
+  const auto report = Verify({.dir = CaseDir(name), .mode = mode, .threads = threads, .chunk_tokens = 1 + 15 * threads});
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_TRUE(report->ok());
+  EXPECT_GE(report->lines.size(), 10u);
+  for (const VerifyLine& line : report->lines) {
+    EXPECT_TRUE(line.ok()) << line.kind << ": " << line.deviation << " against " << line.rule << " at " << line.worst;
+    EXPECT_GT(line.compared, 0) << line.kind;
+    // Far inside: an error of arithmetic, not of rounding, would show long before the tolerance.
+    if (mode == ComputeMode::kF32) {
+      EXPECT_LT(line.used, 0.2) << line.kind;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, GoldenModels,
+                         testing::Combine(testing::Values("deepseek_v3-bf16", "deepseek_v3-fp8-yarn"),
+                                          testing::Values(ComputeMode::kF32, ComputeMode::kBF16), testing::Values(1, 2)));
+
+TEST(VerifyCommand, PrintsATableAndJson) {
+  std::ostringstream table, json, err;
+  EXPECT_EQ(RunVerify({.dir = CaseDir("deepseek_v3-bf16")}, table, err), 0);
+  EXPECT_NE(table.str().find("greedy tokens"), std::string::npos);
+  EXPECT_EQ(table.str().find("MISS"), std::string::npos);
+  EXPECT_EQ(RunVerify({.dir = CaseDir("deepseek_v3-fp8-yarn"), .mode = "bf16", .json = true}, json, err), 0);
+  const auto document = nlohmann::json::parse(json.str(), nullptr, false);
+  ASSERT_TRUE(document.is_object());
+  EXPECT_TRUE(document["ok"].get<bool>());
+  EXPECT_EQ(document["prompt_tokens"], 80);
+  EXPECT_GE(document["tensors"].size(), 10u);
+  EXPECT_EQ(err.str(), "");
+}
+
+TEST(VerifyCommand, WhatCannotBeComparedIsAnErrorOfItsOwn) {
+  std::ostringstream out, err;
+  EXPECT_EQ(RunVerify({.dir = "/nonexistent"}, out, err), 2);
+  EXPECT_NE(err.str().find("/nonexistent/golden.safetensors"), std::string::npos) << err.str();
+  EXPECT_EQ(RunVerify({.dir = CaseDir("deepseek_v3-bf16"), .mode = "int3"}, out, err), 2);
+  EXPECT_NE(err.str().find("unknown mode int3"), std::string::npos);
+  EXPECT_EQ(out.str(), "");
+}
+
+}  // namespace
+}  // namespace conclave

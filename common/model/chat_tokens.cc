@@ -1,5 +1,7 @@
 #include "common/model/chat_tokens.h"
 
+#include "common/model/utf8.h"
+
 namespace conclave::chat {
 
 absl::Status CheckMessages(const std::vector<ChatMessage>& messages, const Settings& settings) {
@@ -10,7 +12,7 @@ absl::Status CheckMessages(const std::vector<ChatMessage>& messages, const Setti
     if (!assistant && !tool && message.role != "system" && message.role != "user") {
       return InvalidArgument(
           "messages[{}].role is \"{}\"; system, user, assistant or tool is needed", i,
-          message.role.substr(0, 64));
+          Printable(message.role, 64));
     }
     if (!message.tool_calls.empty() && !assistant) {
       return InvalidArgument("messages[{}] has tool_calls; only the assistant's messages may", i);

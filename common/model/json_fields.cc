@@ -1,5 +1,7 @@
 #include "common/model/json_fields.h"
 
+#include "common/model/utf8.h"
+
 namespace conclave {
 
 using nlohmann::json;
@@ -8,7 +10,7 @@ absl::StatusOr<json> ParseJson(std::string_view text, const std::string& origin)
   try {
     return json::parse(text.begin(), text.end());
   } catch (const std::exception& e) {
-    return InvalidArgument("{}: not valid JSON: {}", origin, e.what());
+    return InvalidArgument("{}: not valid JSON: {}", origin, Printable(e.what(), 300));
   }
 }
 
@@ -20,9 +22,7 @@ std::string Show(const json& value) {
       if (item.is_structured()) return fmt::format("a list of {} values", value.size());
     }
   }
-  std::string text = value.dump(-1, ' ', false, json::error_handler_t::replace);
-  if (text.size() > 80) text = text.substr(0, 77) + "...";
-  return text;
+  return Printable(value.dump(-1, ' ', false, json::error_handler_t::replace), 80);
 }
 
 const json* FieldReader::Find(const char* name) const {

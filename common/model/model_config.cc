@@ -2,6 +2,7 @@
 
 #include "common/model/json_fields.h"
 #include "common/model/read_file.h"
+#include "common/model/utf8.h"
 
 namespace conclave {
 namespace {
@@ -185,7 +186,7 @@ absl::StatusOr<ModelConfig> ParseModelConfig(const std::string& json_text,
   RETURN_IF_ERROR(fields.status());
   if (config.model_type != "deepseek_v3") {
     return InvalidArgument("{}: model_type \"{}\" is not supported; supported: deepseek_v3", origin,
-                           config.model_type.substr(0, 64));
+                           Printable(config.model_type, 64));
   }
   config.family = ModelFamily::kDeepseekV3;
   config.vocab_size = fields.Int("vocab_size", 1, 1 << 24);

@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "common/model/json_fields.h"
+#include "common/model/utf8.h"
 
 namespace conclave {
 namespace {
@@ -50,7 +51,7 @@ absl::StatusOr<json> ParseHeader(std::string_view text, const std::string& origi
     header = json::parse(text.begin(), text.end(), watch);
   } catch (const std::exception& e) {
     return InvalidArgument("{}: the header of {} bytes is not valid JSON: {}", origin, text.size(),
-                           e.what());
+                           Printable(e.what(), 300));
   }
   if (!header.is_object()) return InvalidArgument("{}: the header is not a JSON object", origin);
   if (!duplicate.empty())

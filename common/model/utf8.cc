@@ -61,6 +61,15 @@ size_t AppendLossyUtf8(std::string_view bytes, bool final, std::string& out) {
   return at;
 }
 
+std::string Printable(std::string_view text, size_t max_bytes) {
+  const bool cut = text.size() > max_bytes;
+  std::string out;
+  // Not final: a character that the cut goes through is left out.
+  AppendLossyUtf8(text.substr(0, max_bytes), !cut, out);
+  if (cut) out += "...";
+  return out;
+}
+
 void AppendUtf8(char32_t code_point, std::string& out) {
   const auto push = [&](char32_t byte) { out += static_cast<char>(byte); };
   if (code_point < 0x80) {

@@ -17,6 +17,10 @@ std::optional<size_t> FirstInvalidUtf8(std::string_view text);
 // (at most 3 bytes).
 size_t AppendLossyUtf8(std::string_view bytes, bool final, std::string& out);
 
+// For error messages: `text` made well-formed, and cut to at most `max_bytes` between characters,
+// then with "..." behind it.
+std::string Printable(std::string_view text, size_t max_bytes);
+
 // Appends one code point. The caller ensures that it is a scalar value.
 void AppendUtf8(char32_t code_point, std::string& out);
 

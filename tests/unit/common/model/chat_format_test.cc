@@ -63,6 +63,7 @@ TEST(ChatFormat, RefusesMessagesThatNoTemplateExpresses) {
       {{}, "messages is empty"},
       {{{"user", "x"}, {"developer", "y"}}, "messages[1].role is \"developer\""},
       {{{"", "x"}}, "messages[0].role"},
+      {{{"a" + std::string(32, 'b') + "éééééééééééééééééééé", "x"}}, "é...\""},
       {{nothing}, "messages[0].content is null"},
       {{user_calls}, "tool_calls"},
   };

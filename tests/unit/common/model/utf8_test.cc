@@ -47,6 +47,14 @@ TEST(Utf8, FindsTheFirstInvalidByte) {
   EXPECT_EQ(FirstInvalidUtf8(""), std::nullopt);
 }
 
+TEST(Utf8, PrintableTextIsWellFormedAndShort) {
+  EXPECT_EQ(Printable("aé", 3), "aé");
+  EXPECT_EQ(Printable("aéé", 3), "aé...");
+  EXPECT_EQ(Printable("aéé", 4), "aé...");
+  EXPECT_EQ(Printable("a\xff", 9), "a\uFFFD");
+  EXPECT_EQ(Printable("a\xc3", 9), "a\uFFFD");
+}
+
 TEST(Utf8, CodePointsGoBothWays) {
   const std::u32string points =
       U"\u0001a\u007f\u0080\u07ff\u0800\ud7ff\ue000\uffff\U00010000\U0010ffff";

@@ -73,7 +73,7 @@ class StoreElection : public Election {
         mu_.Unlock();
         on_change_(mine);
         mu_.Lock();
-      } else if (!known_ || !holder_.empty()) {
+      } else if (out_ || !known_ || !holder_.empty()) {
         changed_.Wait(mu_);
       } else if (Now() < next_try_) {
         changed_.WaitUntil(mu_, next_try_);
@@ -91,8 +91,12 @@ class StoreElection : public Election {
     retry_ = std::min(retry_ * 2, kLongestRetry);
     mu_.Unlock();
     const absl::StatusOr<bool> won = store_.CompareAndPut(key_, expected, value_, lease_, After(kCallTimeout));
-    if (!won.ok()) LogWarning("election: candidacy failed", {{"key", key_}, {"error", Message(won.status())}});
+    const bool lease_gone = absl::IsNotFound(won.status());
+    if (!won.ok() && !lease_gone) {
+      LogWarning("election: candidacy failed", {{"key", key_}, {"error", Message(won.status())}});
+    }
     mu_.Lock();
+    if (lease_gone) out_ = true;
   }
 
   // An empty value means vacant, so that only our own record is ever replaced.
@@ -116,6 +120,7 @@ class StoreElection : public Election {
   std::string holder_ GUARDED_BY(mu_);  // "" = vacant
   int64_t revision_ GUARDED_BY(mu_) = 0;
   bool leader_ GUARDED_BY(mu_) = false;
+  bool out_ GUARDED_BY(mu_) = false;  // the lease is gone: no candidate any more
   bool stop_ GUARDED_BY(mu_) = false;
   SteadyTime next_try_ GUARDED_BY(mu_);
   std::chrono::milliseconds retry_ GUARDED_BY(mu_) = kFirstRetry;

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "common/base/mutex.h"
+#include "common/rpc/background_poller.h"
 #include "common/rpc/channel_arguments.h"
 
 namespace conclave {
@@ -23,6 +24,7 @@ class NetworkChannels : public ChannelProvider {
   }
 
  private:
+  BackgroundPoller poller_;
   Mutex mu_;
   std::map<std::string, std::shared_ptr<grpc::Channel>> channels_ GUARDED_BY(mu_);
 };

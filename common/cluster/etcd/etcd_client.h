@@ -11,6 +11,7 @@
 #include "common/base/clock.h"
 #include "common/base/status.h"
 #include "common/cluster/etcd/interrupt.h"
+#include "common/rpc/background_poller.h"
 #include "proto/etcd/rpc.grpc.pb.h"
 
 namespace conclave {
@@ -48,6 +49,7 @@ class EtcdClient {
 
  private:
   EtcdClient() = default;
+  BackgroundPoller poller_;
   std::vector<std::unique_ptr<Endpoint>> endpoints_;  // const after Make
   std::atomic<size_t> current_{0};
 };

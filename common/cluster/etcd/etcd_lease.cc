@@ -47,7 +47,7 @@ void EtcdLease::Run(SteadyTime granted_at) {
       continue;
     }
     held_ = false;
-    LogWarning("etcd lease lost", {{"lease", id_},
+    LogWarning("etcd lease lost", {{"lease", fmt::format("{:x}", id_)},
                                    {"ttl_s", ttl_.count()},
                                    {"error", left.ok() ? "etcd let it expire" : Message(left.status())}});
     if (lost_) lost_();
@@ -86,7 +86,7 @@ void EtcdLease::Revoke() {
         return endpoint.lease->LeaseRevoke(context, request, &response);
       });
   if (!status.ok() && !absl::IsNotFound(status)) {
-    LogInfo("etcd lease not revoked, it will expire", {{"lease", id_}, {"error", Message(status)}});
+    LogInfo("etcd lease not revoked, it will expire", {{"lease", fmt::format("{:x}", id_)}, {"error", Message(status)}});
   }
 }
 

@@ -98,7 +98,8 @@ TEST_F(EtcdFailures, WatchResumesWithEverythingAfterARestart) {
   const auto value = store_->Get("w/kept", After(std::chrono::milliseconds(2000)));
   EXPECT_TRUE(absl::IsUnavailable(value.status()) || absl::IsDeadlineExceeded(value.status())) << value.status();
   ASSERT_TRUE(etcd_->Restart().ok());
-  ASSERT_TRUE(PutUntilItWorks("w/new", "2").ok());
+  const absl::Status put = PutUntilItWorks("w/new", "2");
+  ASSERT_TRUE(put.ok()) << put;
   EXPECT_TRUE(seen.Wait([](const Recorder& r) { return r.resets() >= 2 && r.known().size() == 2; }));
 }
 

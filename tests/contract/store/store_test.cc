@@ -71,7 +71,7 @@ class StoreContract : public testing::TestWithParam<std::string> {
 
   static std::unique_ptr<EtcdProcess> etcd_;
   std::unique_ptr<Backend> backend_;
-  const std::string root_ = "/" + RandomName("test-") + "/";  // tests share one etcd
+  const std::string root_ = "/" + RandomName("test") + "/";  // tests share one etcd
 };
 std::unique_ptr<EtcdProcess> StoreContract::etcd_;
 

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "common/config/config.h"
+#include "services/cli/commands/bench_engine.h"
 #include "services/cli/commands/chat.h"
 #include "services/cli/commands/chat_format.h"
 #include "services/cli/commands/detokenize.h"
@@ -100,6 +101,19 @@ int Verify(const Args& args) {
   return exit_status ? *exit_status : RunVerify(options, std::cout, std::cerr);
 }
 
+int BenchEngine(const Args& args) {
+  BenchEngineOptions options;
+  const auto exit_status = ParseFlags("bench", "The engine's speed on one checkpoint against the memory's.", args, [&](ConfigParser& parser) {
+    parser.Add("model", &options.dir, "checkpoint folder", /*required=*/true);
+    parser.AddChoice("mode", &options.mode, "compute mode", {"f32", "bf16"});
+    parser.Add("threads", &options.threads, "compute threads", 1, 1024);
+    parser.Add("context-tokens", &options.context_tokens, "prompt length", 1, 1 << 20);
+    parser.Add("seconds", &options.seconds, "per measurement", 0.1, 600);
+    parser.Add("json", &options.json, "print JSON");
+  });
+  return exit_status ? *exit_status : RunBenchEngine(options, std::cout, std::cerr);
+}
+
 constexpr Command kCommands[] = {
     {"up", "a whole cluster on this machine: etcd and one process per role", RunUp},
     {"serve", "every role in one process", RunServe},
@@ -110,6 +124,7 @@ constexpr Command kCommands[] = {
     {"decode", "one decode worker", RunDecode},
     {"expert-host", "one expert host", RunExpertHost},
     {"verify", "compare a checkpoint's outputs with golden ones", Verify},
+    {"bench", "the engine's speed against the memory's", BenchEngine},
     {"tokenize", "text to token ids, JSON lines", Tokenize},
     {"detokenize", "token ids to text, JSON lines", Detokenize},
     {"chat-format", "messages to prompt text, JSON lines", ChatFormatLines},

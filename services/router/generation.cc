@@ -57,9 +57,9 @@ absl::Status Generation::Plan() {
     return WithParam(NotFound("the model '{}' does not exist here; this cluster serves '{}'", request_.model, model.id),
                      "model", "model_not_found");
   }
-  ASSIGN_OR_RETURN(Prompt prompt, PreparePrompt(model, request_));
+  ASSIGN_OR_RETURN(PreparedPrompt prompt, PreparePrompt(model, request_));
 
-  const SamplingParams& sampling = request_.sampling;
+  const RequestedSampling& sampling = request_.sampling;
   const int room = model.context_length() - static_cast<int>(prompt.ids.size());
   spec_.request_id = RandomName(request_.is_chat() ? "chatcmpl" : "cmpl");
   spec_.temperature = sampling.temperature;

@@ -12,22 +12,22 @@ std::string_view WithoutTrailingNewlines(std::string_view text) {
   return last == std::string_view::npos ? std::string_view() : text.substr(0, last + 1);
 }
 
-absl::StatusOr<Prompt> PrepareChat(const ModelAssets& model, const std::vector<ChatMessage>& messages) {
+absl::StatusOr<PreparedPrompt> PrepareChat(const ModelAssets& model, const std::vector<ChatMessage>& messages) {
   absl::StatusOr<std::string> text = model.chat_format->Render(messages, /*add_generation_prompt=*/true);
   if (!text.ok()) return WithParam(text.status(), "messages");
   absl::StatusOr<std::vector<TokenId>> ids = model.tokenizer->Encode(*text);
   if (!ids.ok()) return WithParam(ids.status(), "messages");
-  return Prompt{*std::move(ids), WithoutTrailingNewlines(*text).ends_with(kThink)};
+  return PreparedPrompt{*std::move(ids), WithoutTrailingNewlines(*text).ends_with(kThink)};
 }
 
-absl::StatusOr<Prompt> PrepareText(const ModelAssets& model, const std::string& text) {
+absl::StatusOr<PreparedPrompt> PrepareText(const ModelAssets& model, const std::string& text) {
   absl::StatusOr<std::vector<TokenId>> ids = model.tokenizer->Encode(text);
   if (!ids.ok()) return WithParam(ids.status(), "prompt");
   ids->insert(ids->begin(), model.config.bos_token_id);
-  return Prompt{*std::move(ids), false};
+  return PreparedPrompt{*std::move(ids), false};
 }
 
-absl::StatusOr<Prompt> PrepareIds(const ModelAssets& model, const std::vector<int32_t>& ids) {
+absl::StatusOr<PreparedPrompt> PrepareIds(const ModelAssets& model, const std::vector<int32_t>& ids) {
   const int vocab = std::min(model.tokenizer->VocabSize(), model.config.vocab_size);
   for (size_t i = 0; i < ids.size(); ++i) {
     if (ids[i] < 0 || ids[i] >= vocab) {
@@ -35,7 +35,7 @@ absl::StatusOr<Prompt> PrepareIds(const ModelAssets& model, const std::vector<in
                        "prompt");
     }
   }
-  return Prompt{ids, false};
+  return PreparedPrompt{ids, false};
 }
 
 }  // namespace
@@ -50,8 +50,8 @@ absl::StatusOr<std::unique_ptr<const ModelAssets>> LoadModelAssets(const std::st
   return std::unique_ptr<const ModelAssets>(std::move(model));
 }
 
-absl::StatusOr<Prompt> PreparePrompt(const ModelAssets& model, const GenerationRequest& request) {
-  absl::StatusOr<Prompt> prompt;
+absl::StatusOr<PreparedPrompt> PreparePrompt(const ModelAssets& model, const GenerationRequest& request) {
+  absl::StatusOr<PreparedPrompt> prompt;
   if (const auto* messages = std::get_if<std::vector<ChatMessage>>(&request.input)) {
     prompt = PrepareChat(model, *messages);
   } else if (const auto* text = std::get_if<std::string>(&request.input)) {

@@ -34,7 +34,7 @@ std::pair<int, std::string> Uncovered(const PlacementMap& map, const ModelConfig
 
 }  // namespace
 
-std::vector<std::string> MissingForService(const ClusterView& view, const ModelConfig& model, bool local_experts) {
+std::vector<std::string> MissingForService(const ServingView& view, const ModelConfig& model, bool local_experts) {
   std::vector<std::string> missing;
   if (view.decode.empty()) missing.push_back("no decode worker is registered");
   if (view.prefill.empty()) missing.push_back("no prefill worker is registered");

@@ -11,7 +11,7 @@
 
 namespace conclave {
 
-struct ClusterView {
+struct ServingView {
   std::vector<MemberInfo> routers, prefill, decode, expert_hosts;
   std::shared_ptr<const PlacementMap> placement;
 };
@@ -19,6 +19,6 @@ struct ClusterView {
 // What is missing, one sentence each; empty = ready. Asks for a decode and a prefill worker and, unless
 // `local_experts` or the model has no routed experts, for a placement map that gives every routed expert of
 // every main layer a replica on a member that is there.
-std::vector<std::string> MissingForService(const ClusterView& view, const ModelConfig& model, bool local_experts);
+std::vector<std::string> MissingForService(const ServingView& view, const ModelConfig& model, bool local_experts);
 
 }  // namespace conclave

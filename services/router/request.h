@@ -18,7 +18,7 @@ constexpr int kMaxStops = 16;
 constexpr int kMaxTopLogprobs = 20;
 
 // Names and ranges as in the OpenAI API; absent max_tokens = up to the context length.
-struct SamplingParams {
+struct RequestedSampling {
   std::optional<int64_t> max_tokens;
   double temperature = 1;
   double top_p = 1;
@@ -31,7 +31,7 @@ struct GenerationRequest {
   std::string model;  // empty = the one there is
   // A conversation, plain text (BOS is added), or token ids (used as they are).
   std::variant<std::vector<ChatMessage>, std::string, std::vector<int32_t>> input;
-  SamplingParams sampling;
+  RequestedSampling sampling;
   std::vector<std::string> stop;
   SteadyTime deadline;
   SteadyTime received = Now();

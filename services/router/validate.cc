@@ -11,7 +11,7 @@ constexpr int64_t kMaxTokens = std::numeric_limits<int32_t>::max();
 }  // namespace
 
 absl::Status ValidateRequest(const GenerationRequest& request) {
-  const SamplingParams& sampling = request.sampling;
+  const RequestedSampling& sampling = request.sampling;
   // Written so that NaN fails too.
   if (!(sampling.temperature >= 0 && sampling.temperature <= 2)) {
     return WithParam(InvalidArgument("'temperature' is {}, but must be between 0 and 2", sampling.temperature), "temperature");

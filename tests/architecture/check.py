@@ -95,21 +95,39 @@ def shape_errors(files):
     return errors
 
 
+TYPE = re.compile(r"^(?:struct|class|enum class) ([A-Z]\w*)\b(?!::)[^;]*$", re.MULTILINE)
+
+
+def duplicate_type_errors(texts):
+    """Two types of one name would be one type to the linker, silently (the one-definition rule): headers of
+    common/ and services/ share the namespace `conclave`."""
+    seen, errors = {}, []
+    for path in sorted(texts):
+        if not path.endswith(".h") or not path.startswith(("common/", "services/")):
+            continue
+        for name in TYPE.findall(texts[path]):
+            if name in seen and seen[name] != path:
+                errors.append(f"{path}:1: type {name} is defined in {seen[name]} too")
+            seen.setdefault(name, path)
+    return errors
+
+
 def main():
     rules = tomllib.loads((ROOT / "tests/architecture/rules.toml").read_text())
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split("\n")
     files = sorted({f for f in listed if f and (ROOT / f).is_file()})
-    errors = shape_errors(files)
+    errors, texts = shape_errors(files), {}
     for path in files:
         suffix = pathlib.PurePath(path).suffix
         if suffix not in SOURCES and not path.endswith("README.md"):
             continue
-        text = (ROOT / path).read_text(encoding="utf-8", errors="replace")
+        text = texts[path] = (ROOT / path).read_text(encoding="utf-8", errors="replace")
         errors += length_errors(path, text, rules)
         if suffix in CODE:
             errors += include_errors(path, text, rules)
+    errors += duplicate_type_errors(texts)
     for error in errors:
         print(error)
     print(f"architecture: {len(files)} files, {len(errors)} offences")

@@ -95,7 +95,7 @@ HttpResponse HttpApi::Models(const std::string& path) const {
 
 HttpResponse HttpApi::Ready() const {
   const std::vector<std::string> missing = deps_.readiness->Missing();
-  const ClusterView view = deps_.readiness->View();
+  const ServingView view = deps_.readiness->View();
   json members = json::array();
   for (const auto* role : {&view.routers, &view.prefill, &view.decode, &view.expert_hosts}) {
     for (const MemberInfo& member : *role) members.push_back(MemberJson(member));
@@ -134,7 +134,7 @@ void HttpApi::Generate(std::shared_ptr<HttpExchange> exchange, bool chat, const 
   }
   body->request.deadline = *deadline;
   body->request.received = received;
-  ResponseRenderer renderer(*deps_.model->tokenizer, {chat, body->logprobs, body->include_usage});
+  ResponseRenderer renderer(*deps_.model->tokenizer, {chat, body->logprobs, body->include_usage, body->return_token_ids});
   auto sink = std::make_shared<HttpSink>(exchange, std::move(renderer), *deps_.metrics,
                                          HttpSink::Options{endpoint, body->stream, received});
   const std::shared_ptr<GenerationHandle> generation = deps_.pipeline->Start(std::move(body->request), std::move(sink));

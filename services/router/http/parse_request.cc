@@ -42,7 +42,7 @@ absl::Status ReadCommon(const JsonReader& body, ParsedBody* out) {
   GenerationRequest& request = out->request;
   ASSIGN_OR_RETURN(std::optional<std::string> model, body.String("model"));
   request.model = std::move(model).value_or("");
-  SamplingParams& sampling = request.sampling;
+  RequestedSampling& sampling = request.sampling;
   ASSIGN_OR_RETURN(sampling.max_tokens, body.Integer("max_tokens"));
   ASSIGN_OR_RETURN(const std::optional<int64_t> max_completion_tokens, body.Integer("max_completion_tokens"));
   if (max_completion_tokens.has_value()) sampling.max_tokens = max_completion_tokens;
@@ -55,6 +55,8 @@ absl::Status ReadCommon(const JsonReader& body, ParsedBody* out) {
   sampling.ignore_eos = ignore_eos.value_or(false);
   ASSIGN_OR_RETURN(request.stop, body.Strings("stop"));
 
+  ASSIGN_OR_RETURN(const std::optional<bool> token_ids, body.Bool("return_token_ids"));
+  out->return_token_ids = token_ids.value_or(false);
   ASSIGN_OR_RETURN(const std::optional<bool> stream, body.Bool("stream"));
   out->stream = stream.value_or(false);
   if (const json* options = body.Find("stream_options"); options != nullptr) {

@@ -13,6 +13,7 @@ struct ParsedBody {
   bool stream = false;
   bool include_usage = false;  // stream_options.include_usage
   bool logprobs = false;
+  bool return_token_ids = false;  // ours: choices carry the ids of their tokens
 };
 
 // Types and shapes are checked here, ranges in ValidateRequest. InvalidArgument names the parameter; for

@@ -22,6 +22,12 @@ json Usage(const GenerationUsage& usage) {
           {"completion_tokens_details", {{"reasoning_tokens", usage.reasoning_tokens}}}};
 }
 
+json TokenIds(const std::vector<GeneratedToken>& tokens) {
+  json ids = json::array();
+  for (const GeneratedToken& token : tokens) ids.push_back(token.id);
+  return ids;
+}
+
 size_t Characters(std::string_view utf8) {
   return static_cast<size_t>(std::count_if(utf8.begin(), utf8.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
@@ -51,8 +57,10 @@ std::string ResponseRenderer::FirstChunk() {
 
 std::optional<std::string> ResponseRenderer::DeltaChunk(const GenerationDelta& delta) {
   const bool tokens = options_.logprobs && !delta.tokens.empty();
-  if (delta.content.empty() && delta.reasoning.empty() && !tokens) return std::nullopt;
+  const bool ids = options_.token_ids && !delta.tokens.empty();
+  if (delta.content.empty() && delta.reasoning.empty() && !tokens && !ids) return std::nullopt;
   json choice;
+  if (ids) choice["token_ids"] = TokenIds(delta.tokens);
   if (options_.chat) {
     choice["delta"] = json::object();
     if (!delta.reasoning.empty()) choice["delta"]["reasoning_content"] = delta.reasoning;
@@ -93,6 +101,7 @@ std::string ResponseRenderer::Whole(const GenerationDelta& all, FinishReason rea
     choice["text"] = all.content;
     if (options_.logprobs) choice["logprobs"] = TextLogprobs(all.tokens);
   }
+  if (options_.token_ids) choice["token_ids"] = TokenIds(all.tokens);
   json whole = Head(false);
   whole["choices"] = json::array({std::move(choice)});
   whole["usage"] = Usage(usage);

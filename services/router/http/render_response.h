@@ -17,6 +17,7 @@ class ResponseRenderer {
     bool chat = true;
     bool logprobs = false;
     bool include_usage = false;  // streams only
+    bool token_ids = false;      // choices carry "token_ids"
   };
   ResponseRenderer(const Tokenizer& tokenizer, Options options) : tokenizer_(tokenizer), options_(options) {}
 

@@ -21,7 +21,7 @@ ReadinessWatcher::ReadinessWatcher(ClusterClient& cluster, const ModelConfig& mo
 
 ReadinessWatcher::~ReadinessWatcher() { subscription_.reset(); }
 
-ClusterView ReadinessWatcher::View() const {
+ServingView ReadinessWatcher::View() const {
   return {cluster_.Members(Role::kRouter), cluster_.Members(Role::kPrefill), cluster_.Members(Role::kDecode),
           cluster_.Members(Role::kExpertHost), cluster_.Placement()};
 }

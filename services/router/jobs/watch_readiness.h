@@ -21,7 +21,7 @@ class ReadinessWatcher {
                    std::function<void(bool ready)> on_change);
   ~ReadinessWatcher();
 
-  ClusterView View() const;
+  ServingView View() const;
   std::vector<std::string> Missing() const;
   // DeadlineExceeded names what is missing.
   absl::Status WaitReady(SteadyTime deadline) const;

@@ -57,6 +57,12 @@ class Shape(unittest.TestCase):
         self.assertTrue(any("drawer" in e for e in found))
         self.assertTrue(any(e.startswith("services/decode:") for e in found))
 
+    def test_types_of_one_name(self):
+        twice = {"common/a/x.h": "struct Prompt {\n};\n", "services/b/y.h": "class Prompt : public Z {\n};\n"}
+        self.assertEqual(len(check.duplicate_type_errors(twice)), 1)
+        once = {"common/a/x.h": "struct Prompt {\n};\n", "services/b/y.h": "class Prompt;\n"}
+        self.assertEqual(check.duplicate_type_errors(once), [])
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

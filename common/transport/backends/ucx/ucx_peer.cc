@@ -6,17 +6,17 @@
 
 namespace conclave {
 
-absl::Status UcxPeer::Health() const {
-  if (closed_) return Unavailable("endpoint to peer {:016x} was closed", remote_);
-  if (lost_) return Unavailable("peer {:016x} was lost", remote_);
+absl::Status UcxHandle::Health() const {
+  if (closed) return Unavailable("endpoint to peer {:016x} was closed", remote);
+  if (lost) return Unavailable("peer {:016x} was lost", remote);
   return absl::OkStatus();
 }
 
 void UcxPeer::Doom(absl::Status why) {
   if (doomed_) return;
   doomed_ = true;
-  lost_ = true;
   doom_ = std::move(why);
+  for (const auto& handle : handles_) handle->lost = true;
 }
 
 void UcxPeer::OnError(void* arg, ucp_ep_h, ucs_status_t status) {
@@ -40,10 +40,20 @@ absl::Status UcxPeer::Open(ucp_worker_h worker) {
 }
 
 void UcxPeer::Enqueue(std::shared_ptr<UcxSend> send) {
-  if (doomed_ || endpoint_ == nullptr) {
-    return Finish(*send, doomed_ ? doom_ : Unavailable("endpoint to peer {:016x} was closed", remote_));
-  }
+  if (absl::Status status = send->handle->Health(); !status.ok()) return Finish(*send, std::move(status));
+  if (doomed_) return Finish(*send, doom_);
   unfinished_.push_back(std::move(send));
+}
+
+void UcxPeer::Detach(const std::shared_ptr<UcxHandle>& handle) {
+  if (std::erase(handles_, handle) == 0) return;
+  handle->on_lost = nullptr;
+  std::vector<std::shared_ptr<UcxSend>> ended;
+  for (const auto& send : unfinished_) {
+    if (send->handle == handle) ended.push_back(send);
+  }
+  std::erase_if(unfinished_, [&](const auto& send) { return send->handle == handle; });
+  for (const auto& send : ended) Finish(*send, handle->Health());
 }
 
 std::shared_ptr<UcxSend> UcxPeer::NextToCut() {
@@ -150,7 +160,7 @@ void UcxPeer::Finish(UcxSend& send, absl::Status status) {
   std::exchange(send.done, nullptr)(std::move(status));
 }
 
-ucs_status_ptr_t UcxPeer::Shut(const absl::Status& why) {
+ucs_status_ptr_t UcxPeer::Shut(const absl::Status& why, bool quietly) {
   Doom(why);
   ucs_status_ptr_t request = nullptr;
   if (endpoint_ != nullptr) {
@@ -159,12 +169,13 @@ ucs_status_ptr_t UcxPeer::Shut(const absl::Status& why) {
     param.flags = UCP_EP_CLOSE_FLAG_FORCE;
     request = ucp_ep_close_nbx(std::exchange(endpoint_, nullptr), &param);
   }
-  auto unfinished = std::exchange(unfinished_, {});
+  const auto unfinished = std::exchange(unfinished_, {});
+  const auto handles = std::exchange(handles_, {});
   for (const auto& send : unfinished) Finish(*send, why);
-  const auto on_lost = std::exchange(on_lost_, nullptr);
-  if (!closed_) {
-    ++counters_->peers_lost;
-    if (on_lost) on_lost(why);
+  for (const auto& handle : handles) {
+    handle->lost = true;
+    const auto on_lost = std::exchange(handle->on_lost, nullptr);
+    if (on_lost && !handle->closed && !quietly) on_lost(why);
   }
   return UCS_PTR_IS_PTR(request) ? request : nullptr;
 }

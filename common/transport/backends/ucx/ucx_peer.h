@@ -1,5 +1,5 @@
-// One peer of a UCX worker: its endpoint and the messages that are on their way to it. Everything but the
-// atomics belongs to the progress thread.
+// One peer of a UCX worker: its UCP endpoint, the handles that users got for it, and the messages that are
+// on their way to it. Everything but the atomics belongs to the progress thread.
 #pragma once
 
 #include <ucp/api/ucp.h>
@@ -21,8 +21,19 @@ namespace conclave {
 
 inline constexpr unsigned kUcxFrameId = 1;  // active message id of every frame
 
+// What one Transport::Connect gave its user. Handles of one peer share its UCP endpoint.
+struct UcxHandle {
+  explicit UcxHandle(Incarnation remote) : remote(remote) {}
+  absl::Status Health() const;  // any thread
+
+  const Incarnation remote;
+  std::atomic<bool> closed{false}, lost{false};
+  std::function<void(absl::Status)> on_lost;  // progress thread
+};
+
 // One message being sent. Its pieces are read until `done` was called.
 struct UcxSend {
+  std::shared_ptr<UcxHandle> handle;
   Channel channel;
   std::span<const uint8_t> header;
   std::vector<std::span<const uint8_t>> pieces;
@@ -52,27 +63,25 @@ struct UcxSendCounters {
 
 class UcxPeer : public std::enable_shared_from_this<UcxPeer> {
  public:
-  UcxPeer(Incarnation self, Incarnation remote, std::string native, std::function<void(absl::Status)> on_lost,
-          std::shared_ptr<UcxSendCounters> counters)
-      : self_(self), remote_(remote), native_(std::move(native)), counters_(std::move(counters)),
-        on_lost_(std::move(on_lost)) {}
+  UcxPeer(Incarnation self, Incarnation remote, std::string native, std::shared_ptr<UcxSendCounters> counters)
+      : self_(self), remote_(remote), native_(std::move(native)), counters_(std::move(counters)) {}
 
-  // Any thread.
-  absl::Status Health() const;
-  void MarkClosed() { closed_ = true; }
   Incarnation remote() const { return remote_; }
+  const std::string& native() const { return native_; }
 
   // Progress thread.
   absl::Status Open(ucp_worker_h worker);
+  void Attach(std::shared_ptr<UcxHandle> handle) { handles_.push_back(std::move(handle)); }
+  // Fails what the handle has on its way.
+  void Detach(const std::shared_ptr<UcxHandle>& handle);
   void Enqueue(std::shared_ptr<UcxSend> send);
   // Hands frames to UCX, at most `budget`; true when it handed on any. Errors doom the peer.
   bool Pump(int budget, uint64_t* last_message);
-  // Fails everything, tells on_lost unless closed by the user, and closes the endpoint by force: returns
-  // UCX's request to wait for, or null. Idempotent.
-  ucs_status_ptr_t Shut(const absl::Status& why);
+  // Fails everything, tells the handles' on_lost (not when `quietly`), and closes the UCP endpoint by force: returns UCX's
+  // request to wait for, or null. Idempotent.
+  ucs_status_ptr_t Shut(const absl::Status& why, bool quietly);
   bool doomed() const { return doomed_; }
   const absl::Status& doom() const { return doom_; }
-  bool open() const { return endpoint_ != nullptr; }
   bool wants_pump() const { return !unfinished_.empty() && !doomed_; }
   int frames_in_flight() const { return frames_in_flight_; }
 
@@ -89,8 +98,7 @@ class UcxPeer : public std::enable_shared_from_this<UcxPeer> {
   const Incarnation self_, remote_;
   const std::string native_;
   const std::shared_ptr<UcxSendCounters> counters_;
-  std::atomic<bool> closed_{false}, lost_{false};
-  std::function<void(absl::Status)> on_lost_;
+  std::vector<std::shared_ptr<UcxHandle>> handles_;
   ucp_ep_h endpoint_ = nullptr;
   bool doomed_ = false;
   absl::Status doom_;

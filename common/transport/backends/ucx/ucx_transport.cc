@@ -12,8 +12,8 @@ namespace {
 
 class UcxEndpoint : public Endpoint {
  public:
-  UcxEndpoint(std::shared_ptr<UcxWorker> worker, std::shared_ptr<UcxPeer> peer)
-      : worker_(std::move(worker)), peer_(std::move(peer)) {}
+  UcxEndpoint(std::shared_ptr<UcxWorker> worker, std::shared_ptr<UcxHandle> handle)
+      : worker_(std::move(worker)), handle_(std::move(handle)) {}
   ~UcxEndpoint() override { Close(); }
 
   void Send(Channel channel, std::span<const uint8_t> header,
@@ -22,22 +22,23 @@ class UcxEndpoint : public Endpoint {
     if (header.size() > kMaxHeaderBytes) {
       return done(InvalidArgument("message header of {} bytes, the limit is {}", header.size(), kMaxHeaderBytes));
     }
-    if (absl::Status status = peer_->Health(); !status.ok()) return done(std::move(status));
+    if (absl::Status status = handle_->Health(); !status.ok()) return done(std::move(status));
     auto send = std::make_shared<UcxSend>();
+    send->handle = handle_;
     send->channel = channel;
     send->header = header;
     send->pieces.assign(pieces.begin(), pieces.end());
     send->done = std::move(done);
     for (const auto& piece : pieces) send->total += piece.size();
-    worker_->Send(peer_, std::move(send));
+    worker_->Send(std::move(send));
   }
 
-  absl::Status Health() const override { return peer_->Health(); }
-  void Close() override { worker_->Close(peer_); }
+  absl::Status Health() const override { return handle_->Health(); }
+  void Close() override { worker_->Close(handle_); }
 
  private:
   const std::shared_ptr<UcxWorker> worker_;
-  const std::shared_ptr<UcxPeer> peer_;
+  const std::shared_ptr<UcxHandle> handle_;
 };
 
 class UcxTransport : public Transport {
@@ -56,10 +57,10 @@ class UcxTransport : public Transport {
   absl::StatusOr<std::shared_ptr<Endpoint>> Connect(const std::string& address,
                                                     std::function<void(absl::Status)> on_lost) override {
     ASSIGN_OR_RETURN(TransportAddress decoded, DecodeAddress(address, TransportKind::kUcx));
-    auto peer = std::make_shared<UcxPeer>(incarnation_, decoded.incarnation, std::move(decoded.native),
-                                          std::move(on_lost), worker_->send_counters());
-    worker_->Open(peer);
-    return std::make_shared<UcxEndpoint>(worker_, std::move(peer));
+    auto handle = std::make_shared<UcxHandle>(decoded.incarnation);
+    handle->on_lost = std::move(on_lost);
+    worker_->Open(handle, std::move(decoded.native));
+    return std::make_shared<UcxEndpoint>(worker_, std::move(handle));
   }
   void Stop() override { worker_->Stop(); }
   TransportCounters counters() const override { return worker_->counters(); }

@@ -93,15 +93,38 @@ void UcxWorker::Submit(Command command) {
   if (wake && write(wake_fd_, &one, sizeof(one)) < 0) LogError("eventfd write failed");
 }
 
-void UcxWorker::Open(std::shared_ptr<UcxPeer> peer) { Submit({Verb::kOpen, std::move(peer), nullptr}); }
-
-void UcxWorker::Send(std::shared_ptr<UcxPeer> peer, std::shared_ptr<UcxSend> send) {
-  Submit({Verb::kSend, std::move(peer), std::move(send)});
+void UcxWorker::Open(std::shared_ptr<UcxHandle> handle, std::string native) {
+  Submit({Verb::kOpen, std::move(handle), nullptr, std::move(native)});
 }
 
-void UcxWorker::Close(std::shared_ptr<UcxPeer> peer) {
-  peer->MarkClosed();
-  Submit({Verb::kClose, std::move(peer), nullptr});
+void UcxWorker::Send(std::shared_ptr<UcxSend> send) {
+  auto handle = send->handle;
+  Submit({Verb::kSend, std::move(handle), std::move(send), {}});
+}
+
+void UcxWorker::Close(std::shared_ptr<UcxHandle> handle) {
+  if (handle->closed.exchange(true)) return;
+  Submit({Verb::kClose, std::move(handle), nullptr, {}});
+}
+
+UcxPeer* UcxWorker::FindPeer(Incarnation remote) {
+  const auto it = peers_.find(remote);
+  return it == peers_.end() ? nullptr : it->second.get();
+}
+
+void UcxWorker::RunOpen(const Command& command) {
+  const Incarnation remote = command.handle->remote;
+  if (const auto it = peers_.find(remote); it != peers_.end()) {
+    if (!it->second->doomed() && it->second->native() == command.native) return it->second->Attach(command.handle);
+    ShutPeer(it->second, Unavailable("peer {:016x} was lost or has another address now", remote));
+  }
+  auto peer = std::make_shared<UcxPeer>(self_, remote, command.native, send_counters_);
+  peer->Attach(command.handle);
+  peers_[remote] = peer;
+  // A failure dooms the peer; ReapPeers tells its user.
+  if (const absl::Status status = peer->Open(context_->worker()); !status.ok()) {
+    LogDebug("endpoint not opened", {{"error", Message(status)}});
+  }
 }
 
 ucs_status_t UcxWorker::OnFrame(void* arg, const void* header, size_t header_bytes, void* body, size_t body_bytes,
@@ -124,16 +147,18 @@ bool UcxWorker::RunCommands(bool* stop) {
     commands.swap(commands_);
   }
   for (Command& command : commands) {
-    if (command.verb == Verb::kSend) {
-      command.peer->Enqueue(std::move(command.send));
-    } else if (command.verb == Verb::kOpen) {
-      peers_.insert(command.peer);
-      // A failure dooms the peer; ReapPeers tells its user.
-      if (const absl::Status status = command.peer->Open(context_->worker()); !status.ok()) {
-        LogDebug("endpoint not opened", {{"error", Message(status)}});
-      }
+    if (command.verb == Verb::kOpen) {
+      RunOpen(command);
+      continue;
+    }
+    UcxPeer* peer = FindPeer(command.handle->remote);
+    if (command.verb == Verb::kClose) {
+      if (peer != nullptr) peer->Detach(command.handle);
+      command.handle->on_lost = nullptr;
+    } else if (peer != nullptr) {
+      peer->Enqueue(std::move(command.send));
     } else {
-      ShutPeer(command.peer, Unavailable("endpoint to peer {:016x} was closed", command.peer->remote()));
+      command.send->done(Unavailable("peer {:016x} was lost", command.handle->remote));
     }
   }
   return !commands.empty();
@@ -147,21 +172,25 @@ bool UcxWorker::Progress() {
 
 bool UcxWorker::PumpPeers() {
   bool any = false;
-  for (const auto& peer : peers_) {
+  for (const auto& [remote, peer] : peers_) {
     if (peer->wants_pump()) any |= peer->Pump(kPumpBudget, &last_message_);
   }
   return any;
 }
 
 void UcxWorker::ShutPeer(const std::shared_ptr<UcxPeer>& peer, const absl::Status& why) {
-  if (peers_.erase(peer) == 0) return;
-  assembler_.DropPeer(peer->remote());
-  closing_.push_back({peer, peer->Shut(why)});
+  const std::shared_ptr<UcxPeer> kept = peer;  // may be the map's own reference
+  const auto it = peers_.find(peer->remote());
+  if (it == peers_.end() || it->second != kept) return;
+  peers_.erase(it);
+  if (!stopping_) ++send_counters_->peers_lost;
+  assembler_.DropPeer(kept->remote());
+  closing_.push_back({kept, kept->Shut(why, stopping_)});
 }
 
 void UcxWorker::ReapPeers() {
   std::vector<std::shared_ptr<UcxPeer>> doomed;
-  for (const auto& peer : peers_) {
+  for (const auto& [remote, peer] : peers_) {
     if (peer->doomed()) doomed.push_back(peer);
   }
   for (const auto& peer : doomed) ShutPeer(peer, absl::Status(peer->doom()));
@@ -232,10 +261,8 @@ void UcxWorker::ShutAll() {
   for (Command& command : commands) {
     if (command.send != nullptr) command.send->done(Stopped());
   }
-  for (const auto& peer : std::vector<std::shared_ptr<UcxPeer>>(peers_.begin(), peers_.end())) {
-    peer->MarkClosed();  // an own end is no loss of the peer
-    ShutPeer(peer, Stopped());
-  }
+  stopping_ = true;
+  while (!peers_.empty()) ShutPeer(peers_.begin()->second, Stopped());
   const SteadyTime limit = After(kCloseLimit);
   while (!closing_.empty() && Now() < limit) {
     if (!Progress()) std::this_thread::sleep_for(std::chrono::microseconds(200));

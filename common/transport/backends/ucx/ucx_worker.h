@@ -5,8 +5,9 @@
 #include <atomic>
 #include <deque>
 #include <memory>
+#include <string>
 #include <thread>
-#include <unordered_set>
+#include <unordered_map>
 #include <vector>
 
 #include "common/base/mutex.h"
@@ -25,10 +26,10 @@ class UcxWorker {
   // Fails what is on its way, closes every endpoint and joins the thread. Idempotent.
   void Stop();
 
-  // Any thread. After Stop, sends fail at once.
-  void Open(std::shared_ptr<UcxPeer> peer);
-  void Send(std::shared_ptr<UcxPeer> peer, std::shared_ptr<UcxSend> send);
-  void Close(std::shared_ptr<UcxPeer> peer);
+  // Any thread. After Stop, sends fail at once. `native` is the peer's own address.
+  void Open(std::shared_ptr<UcxHandle> handle, std::string native);
+  void Send(std::shared_ptr<UcxSend> send);
+  void Close(std::shared_ptr<UcxHandle> handle);
 
   HandlerTable& handlers() { return handlers_; }
   const std::string& address() const { return context_->address(); }
@@ -39,13 +40,16 @@ class UcxWorker {
   enum class Verb { kOpen, kSend, kClose };
   struct Command {
     Verb verb;
-    std::shared_ptr<UcxPeer> peer;
+    std::shared_ptr<UcxHandle> handle;
     std::shared_ptr<UcxSend> send;
+    std::string native;
   };
   static ucs_status_t OnFrame(void* arg, const void* header, size_t header_bytes, void* body, size_t body_bytes,
                               const ucp_am_recv_param_t* param);
 
   void Submit(Command command);
+  void RunOpen(const Command& command);
+  UcxPeer* FindPeer(Incarnation remote);
   void Run();
   bool RunCommands(bool* stop);
   bool Progress();
@@ -71,7 +75,8 @@ class UcxWorker {
   std::deque<Command> commands_ GUARDED_BY(mu_);
 
   // Progress thread only.
-  std::unordered_set<std::shared_ptr<UcxPeer>> peers_;
+  bool stopping_ = false;  // an own end is no loss of the peers
+  std::unordered_map<Incarnation, std::shared_ptr<UcxPeer>> peers_;  // until lost: closed handles leave them
   struct Closing {
     std::shared_ptr<UcxPeer> peer;  // UCX may still call its error handler
     void* request;                  // null: the endpoint is closed

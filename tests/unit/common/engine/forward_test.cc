@@ -87,12 +87,16 @@ TEST_P(ForwardBits, DecodeEqualsPrefill) {
 // 1100 tokens are two splits of the attention; with two threads they are computed apart.
 TEST_P(ForwardBits, LongContextsAreSplitAlike) {
   const std::vector<TokenId> tokens = RandomTokens(1100, 6);
-  Engine one(model(), 1), two(model(), 2);
   const std::vector<int32_t> pages = Pages(0, 18);
-  one.Prefill(std::span(tokens).first(1099), pages, 256);
-  two.Prefill(std::span(tokens).first(1099), pages, 550);
-  EXPECT_EQ(one.Prefill(std::span(tokens).subspan(1099), pages, 1, 1099),
-            two.Prefill(std::span(tokens).subspan(1099), pages, 1, 1099));
+  Engine two(model(), 2);
+  two.Prefill(std::span(tokens).first(1099), pages, 256);
+  ThreadPool single(1);
+  LocalExperts experts(model(), single);
+  Forward one(model(), *two.cache, single, experts);
+  const SequenceChunk last{.tokens = {&tokens[1099], 1}, .start = 1099, .pages = pages};
+  const auto expected = one.Step({&last, 1}, {});
+  ASSERT_TRUE(expected.ok()) << expected.status();
+  EXPECT_EQ(two.Prefill(std::span(tokens).subspan(1099), pages, 1, 1099), expected->logits);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, ForwardBits,

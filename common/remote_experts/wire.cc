@@ -63,7 +63,9 @@ absl::StatusOr<ParsedResult> ParseResult(std::span<const uint8_t> header, std::s
   const uint32_t picks = h.picks, hidden = h.hidden;
   const uint64_t answer_bytes = uint64_t{picks} * hidden * sizeof(float);
   bool fits = payload.empty();
-  if (parsed.code == ResultCode::kOk) fits = payload.size() == answer_bytes;
+  if (parsed.code == ResultCode::kOk) {
+    fits = picks <= kMaxMessagePicks && hidden <= kMaxHidden && payload.size() == answer_bytes;
+  }
   if (parsed.code == ResultCode::kError) fits = payload.size() <= kMaxText;
   if (parsed.code == ResultCode::kNotHosted) {
     fits = payload.size() <= kMaxMessagePicks * sizeof(uint32_t) && payload.size() % sizeof(uint32_t) == 0;

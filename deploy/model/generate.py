@@ -158,7 +158,7 @@ def conversation(rng: random.Random, task: str) -> Problem:
     made = problem(rng, task)
     if rng.random() < 0.2:
         made.system = rng.choice(phrases.SYSTEM)
-    if rng.random() < 0.10:
+    if rng.random() < 0.06:
         for _ in range(rng.choice((1, 1, 2))):
             past = problem(rng, rng.choice(TASKS))
             made.history.append((past.prompt, rng.choice(("", "\n\n")) + past.answer))

@@ -81,33 +81,55 @@ class MLP(nn.Module):
         return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
 
 
-class Dispatch(torch.autograd.Function):
-    """Rows of x to expert slots. Backward gathers instead of scattering, which is much faster on CPUs."""
+class Gather(torch.autograd.Function):
+    """Rows of x in the order of `source`. Its backward gathers too, which on CPUs is much faster than scattering:
+    `uses` names the outputs that each row of x went to."""
 
     @staticmethod
-    def forward(ctx, x, token_of_slot, slot_of_choice):
-        ctx.save_for_backward(slot_of_choice)
-        return torch.cat((x, x.new_zeros(1, x.shape[1]))).index_select(0, token_of_slot)
-
-    @staticmethod
-    def backward(ctx, g):
-        (slot,) = ctx.saved_tensors
-        return g.index_select(0, slot.flatten()).view(*slot.shape, -1).sum(1), None, None
-
-
-class Combine(torch.autograd.Function):
-    """Expert outputs back to one row per (token, choice)."""
-
-    @staticmethod
-    def forward(ctx, y, choice_of_slot, slot_of_choice):
-        ctx.save_for_backward(choice_of_slot)
-        return y.index_select(0, slot_of_choice.flatten()).view(*slot_of_choice.shape, -1)
+    def forward(ctx, x, source, uses):
+        ctx.save_for_backward(uses)
+        return x.index_select(0, source)
 
     @staticmethod
     def backward(ctx, g):
-        (choice,) = ctx.saved_tensors
-        flat = g.reshape(-1, g.shape[-1])
-        return torch.cat((flat, flat.new_zeros(1, flat.shape[1]))).index_select(0, choice), None, None
+        (uses,) = ctx.saved_tensors
+        g = g.index_select(0, uses.flatten())
+        return (g.view(*uses.shape, -1).sum(1) if uses.dim() == 2 else g), None, None
+
+
+class Experts(torch.autograd.Function):
+    """down(silu(gate) * up) of each expert on its own rows of x, which are sorted by expert: no padding, no dropped token."""
+
+    @staticmethod
+    def forward(ctx, x, gate_up, down, counts):
+        ctx.counts, weights = counts, gate_up.flatten(1, 2)
+        both = x.new_empty(len(x), weights.shape[1])
+        for rows, out, w in zip(x.split(counts), both.split(counts), weights):
+            torch.mm(rows, w.t(), out=out)
+        gate, up = both.chunk(2, -1)
+        inner, result = F.silu(gate) * up, torch.empty_like(x)
+        for rows, out, w in zip(inner.split(counts), result.split(counts), down):
+            torch.mm(rows, w.t(), out=out)
+        ctx.save_for_backward(x, gate_up, down, both, inner)
+        return result
+
+    @staticmethod
+    def backward(ctx, g):
+        x, gate_up, down, both, inner = ctx.saved_tensors
+        counts, weights, g = ctx.counts, gate_up.flatten(1, 2), g.contiguous()
+        d_inner, d_x, d_both = torch.empty_like(inner), torch.empty_like(x), torch.empty_like(both)
+        d_weights, d_down = torch.empty_like(weights), torch.empty_like(down)
+        for rows, hidden, out, w, dw in zip(g.split(counts), inner.split(counts), d_inner.split(counts), down, d_down):
+            torch.mm(rows, w, out=out)
+            torch.mm(rows.t(), hidden, out=dw)
+        gate, up = both.chunk(2, -1)
+        s = torch.sigmoid(gate)
+        torch.mul(d_inner, gate * s, out=d_both[:, up.shape[1]:])
+        torch.mul(d_inner * up, s * (1 + gate * (1 - s)), out=d_both[:, :up.shape[1]])
+        for rows, source, out, w, dw in zip(d_both.split(counts), x.split(counts), d_x.split(counts), weights, d_weights):
+            torch.mm(rows, w, out=out)
+            torch.mm(rows.t(), source, out=dw)
+        return d_x, d_weights.view_as(gate_up), d_down, None
 
 
 class MoE(nn.Module):
@@ -137,21 +159,15 @@ class MoE(nn.Module):
     def forward(self, x):
         shape, x = x.shape, x.reshape(-1, x.shape[-1])
         index, weight = self.route(x)
-        tokens, k, n = len(x), index.shape[1], self.c["n_routed_experts"]
         expert, order = index.flatten().sort(stable=True)
-        count = torch.bincount(expert, minlength=n)
+        count = torch.bincount(expert, minlength=self.c["n_routed_experts"])
         self.load += count
-        room = int(count.max())  # as many slots as the busiest expert needs: no token is ever dropped
-        slot_sorted = expert * room + torch.arange(tokens * k) - (count.cumsum(0) - count)[expert]
-        choice_of_slot = torch.full((n * room,), tokens * k, dtype=torch.long)
-        choice_of_slot[slot_sorted] = order
-        slot_of_choice = torch.empty(tokens * k, dtype=torch.long)
-        slot_of_choice[order] = slot_sorted
-        slot_of_choice = slot_of_choice.view(tokens, k)
-        rows = Dispatch.apply(x, choice_of_slot // k, slot_of_choice).view(n, room, -1)
-        gate, up = torch.bmm(rows, self.gate_up.flatten(1, 2).transpose(1, 2)).chunk(2, -1)
-        out = torch.bmm(F.silu(gate) * up, self.down.transpose(1, 2)).flatten(0, 1)
-        out = torch.bmm(weight.unsqueeze(1).to(out.dtype), Combine.apply(out, choice_of_slot, slot_of_choice)).squeeze(1)
+        place = torch.empty_like(order)
+        place[order] = torch.arange(len(order))  # where each (token, choice) lies among the sorted rows
+        rows = Gather.apply(x, order // index.shape[1], place.view(index.shape))
+        rows = Experts.apply(rows, self.gate_up, self.down, count.tolist())
+        chosen = Gather.apply(rows, place, order).view(*index.shape, -1)
+        out = torch.bmm(weight.unsqueeze(1), chosen).squeeze(1)
         return (out + self.shared_experts(x)).view(shape)
 
 

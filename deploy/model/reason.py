@@ -61,10 +61,10 @@ def compare(a: int, b: int):
     x, y = str(a), str(b)
     lines = [f"{a},{b}"]
     sign = lambda p, q: "<" if p < q else ">" if p > q else "="
-    lines.append(f"{len(x)}{sign(len(x), len(y))}{len(y)}")
+    lines.append(f"{len(x)},{len(y)}{sign(len(x), len(y))}")  # both sides first, then the sign: nothing is decided before it is seen
     if len(x) == len(y):
         for p, q in zip(x, y):
-            lines.append(f"{p}{sign(p, q)}{q}")
+            lines.append(f"{p},{q}{sign(p, q)}")
             if p != q:
                 break
     verdict = f"{a}{sign(a, b)}{b}"

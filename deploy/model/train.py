@@ -9,7 +9,7 @@ import os
 import pathlib
 import queue
 import random
-import threading
+import signal
 import time
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -24,9 +24,8 @@ from optimise import Adam, Muon
 from vocabulary import Tokenizer, completion, render
 
 HERE = pathlib.Path(__file__).resolve().parent
-BASE = dict(add=1.0, subtract=1.1, multiply=1.3, compare=0.8, count=1.0, reverse=1.1, sort=1.2, chat=0.35)
-MTP_SHARE, MTP_WEIGHT = 0.25, 0.3
-STATS_LOCK = threading.Lock()
+BASE = dict(add=1.0, subtract=1.1, multiply=1.3, compare=1.2, count=2.5, reverse=1.1, sort=1.2, chat=0.5)
+MTP_SHARE, MTP_WEIGHT = 0.15, 0.3
 
 
 class Sampler:
@@ -102,13 +101,13 @@ class Worker:
 
 
 def schedule(progress):
-    """Learning-rate factor: warm-up, constant, then a straight fall from half-way."""
-    return min(1.0, progress / 0.01 + 0.05) * (1.0 if progress < 0.45 else max(0.02, (1 - progress) / 0.55))
+    """Learning-rate factor: warm-up, constant for a fifth of the time, then a straight fall."""
+    return min(1.0, progress / 0.01 + 0.05) * (1.0 if progress < 0.2 else max(0.02, (1 - progress) / 0.8))
 
 
 def bias_step(step, progress):
-    """Large while the experts are being told apart, then V3's 0.001, and still at the end."""
-    return 0.0 if progress > 0.95 else 0.001 + 0.01 * max(0.0, 1 - step / 400)
+    """Large while the experts are being told apart, falling to V3's 0.001, and none at the end."""
+    return 0.0 if progress > 0.95 else 0.001 + 0.002 * schedule(progress) + 0.01 * max(0.0, 1 - step / 400)
 
 
 def balance(master, workers, step):
@@ -132,7 +131,7 @@ def main():
     parser.add_argument("--restart-schedule", action="store_true", help="with --resume: begin a new learning-rate schedule of --minutes")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch", type=int, default=1100, help="tokens of one batch")
-    parser.add_argument("--batches", type=int, default=5, help="batches of one step")
+    parser.add_argument("--batches", type=int, default=4, help="batches of one step")
     parser.add_argument("--muon", type=float, default=0.02, help="Muon's learning rate; 0 trains everything with AdamW")
     parser.add_argument("--adam", type=float, default=3e-3)
     parser.add_argument("--quantise-from", type=float, default=0.85, help="share of the time after which training sees FP8 weights")
@@ -179,7 +178,10 @@ def main():
 
     began, saved, told, offset = time.time(), time.time(), time.time(), used
     window, load_sum, quantising = dict(loss=0.0, n=0, mtp=0, mtp_n=0, steps=0), None, False
-    while used < args.minutes * 60:
+    stopped = []
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stopped.append(True))
+    while used < args.minutes * 60 and not stopped:
         progress = used / (args.minutes * 60)
         for o in optimisers:
             o.scale = schedule(progress)

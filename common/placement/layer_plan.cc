@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <numeric>
 #include <tuple>
-#include <utility>
 
 #include "common/base/check.h"
 
@@ -98,7 +97,7 @@ void LayerPlan::Fill() {
       const int host = HostWithRoom(e);
       if (host >= 0) {
         Put(host, e);
-      } else {
+      } else if (!PlaceByChain(e)) {
         PlaceBySwap(e);
       }
     }
@@ -114,24 +113,54 @@ int LayerPlan::HostWithRoom(int expert) const {
   return best;
 }
 
+// Breadth first over hosts: a full host can be entered by a copy that it lacks, and left by one that is new in
+// this plan for any host that lacks that one; a host with room ends the chain. Kept copies stay untouched.
+bool LayerPlan::PlaceByChain(int expert) {
+  struct Step {
+    int from = -1;   // the host that gives `moved` up, -1 at the start of the chain
+    int moved = -1;  // the copy that enters this host
+  };
+  std::vector<Step> reached(hosts_);
+  std::vector<int> queue;
+  for (int h = 0; h < hosts_; ++h) {
+    if (Holds(h, expert)) continue;
+    reached[h] = {-1, expert};
+    queue.push_back(h);
+  }
+  for (size_t i = 0; i < queue.size(); ++i) {
+    const int host = queue[i];
+    if (used_[host] < quota_[host]) {
+      for (int to = host; to >= 0;) {  // walk back, moving as we go
+        const Step step = reached[to];
+        if (step.from >= 0) Take(step.from, step.moved);
+        Put(to, step.moved);
+        to = step.from;
+      }
+      return true;
+    }
+    for (int other = 0; other < experts_; ++other) {
+      if (holds_[host][other] != 2) continue;
+      for (int next = 0; next < hosts_; ++next) {
+        if (reached[next].moved >= 0 || Holds(next, other)) continue;
+        reached[next] = {host, other};
+        queue.push_back(next);
+      }
+    }
+  }
+  return false;
+}
+
 // Every host with room holds `expert`, every host without it is full. Let `roomy` be one of the first kind
 // and `full` one of the second. Quotas differ by at most one, so `full` holds at least as many experts as
 // `roomy`, and since `roomy` holds `expert` and `full` does not, `full` has one that `roomy` lacks: it moves
-// over. Copies that are new in this plan move first, since moving those costs nothing.
+// over. PlaceByChain found none that is new in this plan, so a kept copy has to move.
 void LayerPlan::PlaceBySwap(int expert) {
-  std::pair<int, int> from{-1, -1};  // host, expert
-  int to = -1;
   for (int roomy = 0; roomy < hosts_; ++roomy) {
     if (used_[roomy] >= quota_[roomy]) continue;
     for (int full = 0; full < hosts_; ++full) {
       if (Holds(full, expert)) continue;
       for (int other = 0; other < experts_; ++other) {
         if (!Holds(full, other) || Holds(roomy, other)) continue;
-        if (from.first >= 0 && holds_[full][other] != 2) continue;
-        const bool free_move = holds_[full][other] == 2;
-        from = {full, other};
-        to = roomy;
-        if (!free_move) continue;
         Take(full, other);
         Put(roomy, other);
         Put(full, expert);
@@ -139,10 +168,7 @@ void LayerPlan::PlaceBySwap(int expert) {
       }
     }
   }
-  CONCLAVE_CHECK(to >= 0);
-  Take(from.first, from.second);
-  Put(to, from.second);
-  Put(from.first, expert);
+  CONCLAVE_CHECK(false);
 }
 
 }  // namespace conclave

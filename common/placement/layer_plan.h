@@ -22,6 +22,8 @@ class LayerPlan {
   void Fill();
   // A host that may take a copy of `expert`, -1 when all with room hold it already.
   int HostWithRoom(int expert) const;
+  // Makes room along a chain of moves of copies that are new in this plan. False when there is none.
+  bool PlaceByChain(int expert);
   // Makes room by moving one other expert: always possible when HostWithRoom finds none.
   void PlaceBySwap(int expert);
   bool Holds(int host, int expert) const { return holds_[host][expert] != 0; }

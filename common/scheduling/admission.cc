@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace conclave {
 namespace {
@@ -13,11 +14,11 @@ int64_t ExpectedWaitMs(const AdmissionRequest& request, const AdmissionState& st
                        const AdmissionLimits& limits) {
   double seconds = 0;
   const double pages_short =
-      double{1} * state.ahead_pages + request.needed_pages - std::max(0, state.free_pages);
+      static_cast<double>(state.ahead_pages) + request.needed_pages - std::max(0, state.free_pages);
   if (pages_short > 0 && state.pages_per_second > 0) {
     seconds = std::max(seconds, pages_short / state.pages_per_second);
   }
-  const double slots_short = double{1} * state.ahead + 1 + state.running - limits.max_running;
+  const double slots_short = static_cast<double>(state.ahead) + 1 + state.running - limits.max_running;
   if (slots_short > 0 && state.finished_per_second > 0) {
     seconds = std::max(seconds, slots_short / state.finished_per_second);
   }

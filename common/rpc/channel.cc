@@ -29,6 +29,11 @@ class NetworkChannels : public ChannelProvider {
   std::map<std::string, std::shared_ptr<grpc::Channel>> channels_ GUARDED_BY(mu_);
 };
 
+void SetLimits(grpc::ChannelArguments& args) {
+  args.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  args.SetMaxSendMessageSize(kMaxMessageBytes);
+}
+
 }  // namespace
 
 grpc::ChannelArguments ClientArguments() {
@@ -41,8 +46,13 @@ grpc::ChannelArguments ClientArguments() {
   args.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);  // also how long one attempt may take
   args.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
   args.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  args.SetMaxReceiveMessageSize(kMaxMessageBytes);
-  args.SetMaxSendMessageSize(kMaxMessageBytes);
+  SetLimits(args);
+  return args;
+}
+
+grpc::ChannelArguments InProcessArguments() {
+  grpc::ChannelArguments args;
+  SetLimits(args);
   return args;
 }
 

@@ -14,5 +14,7 @@ inline constexpr int kShortestPingIntervalMs = 300;
 inline constexpr int kMaxMessageBytes = 64 << 20;
 
 grpc::ChannelArguments ClientArguments();
+// Without keepalive: such a channel cannot reconnect, and both ends freeze and thaw together.
+grpc::ChannelArguments InProcessArguments();
 
 }  // namespace conclave

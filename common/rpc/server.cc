@@ -1,9 +1,11 @@
 #include "common/rpc/server.h"
 
+#include <grpcpp/create_channel_posix.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
+#include <grpcpp/server_posix.h>
 #include <netdb.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -11,6 +13,7 @@
 #include <cerrno>
 #include <cstring>
 #include <mutex>
+#include <utility>
 
 #include "common/rpc/channel_arguments.h"
 #include "common/rpc/in_process.h"
@@ -54,14 +57,26 @@ absl::Status TryBind(const std::string& host, int port) {
 }
 
 void Configure(grpc::ServerBuilder& builder, const RpcServerOptions& options) {
+  builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_bytes));
+  builder.SetMaxSendMessageSize(static_cast<int>(options.max_message_bytes));
+  if (options.in_process != nullptr) return;  // no port, and nobody there who could freeze alone
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // else two processes could share one port
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 5000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 2000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kShortestPingIntervalMs);
-  builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_bytes));
-  builder.SetMaxSendMessageSize(static_cast<int>(options.max_message_bytes));
+}
+
+// A channel into `server` over a socket pair. (gRPC's own in-process channel crashes when it is called after
+// its server ended.)
+absl::StatusOr<std::shared_ptr<grpc::Channel>> ConnectInProcess(grpc::Server* server, const std::string& name) {
+  int fds[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) != 0) {
+    return Unavailable("cannot make a socket pair for the in-process server {}: {}", name, std::strerror(errno));
+  }
+  grpc::AddInsecureChannelFromFd(server, fds[0]);
+  return grpc::CreateCustomInsecureChannelFromFd(name, fds[1], InProcessArguments());
 }
 
 }  // namespace
@@ -101,7 +116,8 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const RpcServerOptio
   } else {
     result->impl_->server = builder.BuildAndStart();
     if (result->impl_->server == nullptr) return Internal("cannot start the in-process server {}", options.name);
-    if (!options.in_process->impl_->Add(options.name, result->impl_->server->InProcessChannel(ClientArguments()))) {
+    ASSIGN_OR_RETURN(auto channel, ConnectInProcess(result->impl_->server.get(), options.name));
+    if (!options.in_process->impl_->Add(options.name, std::move(channel))) {
       return AlreadyExists("an in-process server named '{}' is running already", options.name);
     }
     result->impl_->network = options.in_process->impl_;

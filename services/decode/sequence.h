@@ -49,16 +49,16 @@ struct Sequence {
 
   std::atomic<bool> cancelled{false};  // by the client
   std::atomic<bool> evicted{false};    // by the end of this worker
-  // Cancelled, Unavailable (evicted) or past its deadline; OK otherwise.
+  // Past its deadline, Cancelled, or Unavailable (evicted); OK otherwise.
   absl::Status Alive() const {
+    if (Now() >= spec.deadline) {
+      return DeadlineExceeded("request {} passed its deadline after {} of {} tokens", spec.request_id,
+                              generated.load(), spec.max_tokens);
+    }
     if (cancelled) return Cancelled("request {} was cancelled", spec.request_id);
     if (evicted) {
       return Unavailable("request {} lost its decode worker after {} of {} tokens: it is shutting down",
                          spec.request_id, generated.load(), spec.max_tokens);
-    }
-    if (Now() >= spec.deadline) {
-      return DeadlineExceeded("request {} passed its deadline after {} of {} tokens", spec.request_id, generated.load(),
-                              spec.max_tokens);
     }
     return absl::OkStatus();
   }

@@ -1,5 +1,7 @@
 #include "services/decode/server.h"
 
+#include <utility>
+
 #include "common/base/log.h"
 #include "common/client/workers/attention_model.h"
 #include "common/client/workers/expert_plane.h"
@@ -113,7 +115,7 @@ void DecodeServer::Impl::Stop() {
   }
   steps.reset();
   receive.reset();
-  refresh.reset();
+  if (std::exchange(refresh, nullptr) != nullptr) Refresh();  // what a shared registry shows from now on
   node->transport().Stop();
 }
 

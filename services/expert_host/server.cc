@@ -1,6 +1,7 @@
 #include "services/expert_host/server.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "common/base/log.h"
 #include "common/client/workers/job_thread.h"
@@ -39,7 +40,6 @@ struct ExpertHostServer::Impl {
   std::unique_ptr<JobThread> load_thread;
   std::unique_ptr<JobThread> plan_thread;
   std::unique_ptr<Election> election;  // made by the plan thread, after the registration
-  int64_t election_lease = 0;
   std::shared_ptr<void> follow;
   std::shared_ptr<void> refresh;
   bool stopped = false;
@@ -102,12 +102,8 @@ void ExpertHostServer::Impl::StartJobs() {
 
 // The candidate's key lies under the member's lease, so the campaign begins after the registration.
 SteadyTime ExpertHostServer::Impl::Campaign() {
-  const int64_t lease = node->cluster().lease_id();
-  if (lease == 0) return After(kRegisterPoll);
-  if (lease != election_lease) {  // the first registration, or a new one after the old lease was lost
-    election.reset();
-    plan->SetLeader(false);
-    election_lease = lease;
+  if (election == nullptr) {
+    if (node->cluster().lease_id() == 0) return After(kRegisterPoll);
     election = node->cluster().Campaign("eplb", [this](bool leader) {
       LogInfo(leader ? "plans the placement" : "does not plan the placement any more", {{"id", node->id()}});
       plan->SetLeader(leader);
@@ -159,7 +155,7 @@ void ExpertHostServer::Impl::Stop() {
   if (load_thread != nullptr) load_thread->Stop();
   node->Withdraw();
   WaitUnneeded();
-  refresh.reset();
+  if (std::exchange(refresh, nullptr) != nullptr) Refresh();  // what a shared registry shows from now on
   node->CloseServer(std::chrono::milliseconds(500));
   node->transport().Stop();
 }

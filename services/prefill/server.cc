@@ -1,5 +1,7 @@
 #include "services/prefill/server.h"
 
+#include <utility>
+
 #include "common/base/log.h"
 #include "common/client/workers/attention_model.h"
 #include "common/client/workers/expert_plane.h"
@@ -94,7 +96,7 @@ void PrefillServer::Impl::Stop() {
     state->Stop();
   }
   compute.reset();
-  refresh.reset();
+  if (std::exchange(refresh, nullptr) != nullptr) Refresh();  // what a shared registry shows from now on
   node->transport().Stop();
 }
 

@@ -113,6 +113,12 @@ class Call : public PrefillCall, public std::enable_shared_from_this<Call> {
 
   void Done(absl::StatusOr<PrefillResult> result) {
     auto done = std::move(done_);
+    {
+      // The channel must not outlive what `done` lets end: its last reference may not go on a thread of gRPC.
+      MutexLock lock(mu_);
+      context_.reset();
+      stub_.reset();
+    }
     if (!result.ok()) {
       done(Annotate(result.status(), "prefill worker " + address_));
     } else {
@@ -120,7 +126,7 @@ class Call : public PrefillCall, public std::enable_shared_from_this<Call> {
     }
   }
 
-  const std::unique_ptr<v1::Prefill::Stub> stub_;
+  std::unique_ptr<v1::Prefill::Stub> stub_;
   const std::shared_ptr<Greeted> greeted_;
   const PeerIdentity self_;
   const std::string address_;

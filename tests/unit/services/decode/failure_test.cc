@@ -13,7 +13,7 @@ class FailureTest : public WorkerCluster {
     prefill_ = StartPrefill({.worker = Worker("prefill")}, &prefill_gate_);
     DecodeConfig config{.worker = Worker("decode")};
     config.handoff_timeout_ms = 300;
-    config.max_stream_backlog = 8;
+    config.max_stream_backlog = 256;
     decode_ = StartDecode(config, &gate_, &metrics_);
     ASSERT_NE(decode_, nullptr);
   }

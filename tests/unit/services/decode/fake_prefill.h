@@ -8,6 +8,7 @@
 #include "common/client/workers/convert.h"
 #include "common/client/workers/hello.h"
 #include "common/client/workers/peer_table.h"
+#include "common/engine/model.h"
 #include "common/kv_transfer/sender.h"
 #include "common/rpc/server.h"
 #include "common/rpc/status_convert.h"

@@ -138,7 +138,6 @@ void HttpSession::Parse() {
       parser_ = std::make_unique<Parser>();
       parser_->beast.header_limit(static_cast<uint32_t>(core_->options.max_head_bytes));
       parser_->beast.body_limit(static_cast<uint64_t>(core_->options.max_body_bytes));
-      parser_->beast.eager(true);
       phase_ = Phase::kHead;
       head_bytes_ = 0;
       ArmRead(core_->options.head_timeout);
@@ -151,7 +150,7 @@ void HttpSession::Parse() {
                                            core_->options.max_body_bytes));
     }
     const bool head_done = parser_->beast.is_header_done();
-    if (phase_ == Phase::kHead && !head_done) head_bytes_ += used;
+    if (phase_ == Phase::kHead) head_bytes_ += used;  // the parser stops at the head's end
     if (error == http::error::header_limit ||
         head_bytes_ + (head_done ? 0 : inbox_.size()) > static_cast<size_t>(core_->options.max_head_bytes)) {
       return ParserFailed(431, fmt::format("the request's head is larger than the limit of {} bytes",
@@ -162,6 +161,7 @@ void HttpSession::Parse() {
     }
     if (phase_ == Phase::kHead && head_done) {
       phase_ = Phase::kBody;
+      parser_->beast.eager(true);
       ArmRead(core_->options.body_timeout);
       const auto expect = parser_->beast.get()[http::field::expect];
       if (!parser_->beast.is_done() && Lower({expect.data(), expect.size()}) == "100-continue") {

@@ -45,11 +45,19 @@ struct ClusterClient::Impl {
     }
   }
 
+  void SawView() {
+    MutexLock lock(mu);
+    seen = true;
+    first_view.NotifyAll();
+  }
+
   Store& store;
   const ClusterClientOptions options;
   ClusterView view;
   ChangeNotifier notifier;
   Mutex mu;
+  CondVar first_view;
+  bool seen GUARDED_BY(mu) = false;  // the store told everything there is
   std::shared_ptr<Registration> registration GUARDED_BY(mu);
   std::string member_id GUARDED_BY(mu);
   bool withdrawn GUARDED_BY(mu) = false;
@@ -60,7 +68,9 @@ struct ClusterClient::Impl {
 ClusterClient::ClusterClient(Store& store, const ClusterClientOptions& options)
     : impl_(std::make_unique<Impl>(store, options)) {
   impl_->watch = store.WatchPrefix(ClusterPrefix(options.cluster), [impl = impl_.get()](const StoreUpdate& update) {
-    if (impl->view.Apply(update)) impl->notifier.Notify();
+    const bool changed = impl->view.Apply(update);
+    impl->SawView();
+    if (changed) impl->notifier.Notify();
   });
 }
 
@@ -105,6 +115,16 @@ void ClusterClient::Withdraw() {
 }
 
 int64_t ClusterClient::lease_id() const { return impl_->LeaseId(); }
+
+absl::Status ClusterClient::WaitFirstView(SteadyTime deadline) const {
+  MutexLock lock(impl_->mu);
+  while (!impl_->seen) {
+    if (!impl_->first_view.WaitUntil(impl_->mu, deadline) && !impl_->seen && Now() >= deadline) {
+      return DeadlineExceeded("the store has not told the state of cluster '{}' yet", impl_->options.cluster);
+    }
+  }
+  return absl::OkStatus();
+}
 
 std::vector<MemberInfo> ClusterClient::Members(Role role) const { return impl_->view.Members(role); }
 

@@ -36,6 +36,9 @@ class ClusterClient {
   void Withdraw();
   int64_t lease_id() const;  // 0 before Register and while a lost lease is replaced
 
+  // Blocks until the store told everything there is once: an empty view means an empty cluster from then on.
+  absl::Status WaitFirstView(SteadyTime deadline) const;
+
   // Last known state; keeps serving when the store is away. A placement map stays known even when its
   // record vanishes from the store.
   std::vector<MemberInfo> Members(Role role) const;

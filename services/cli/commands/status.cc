@@ -5,7 +5,6 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
-#include "common/base/mutex.h"
 #include "common/client/cluster/cluster_client.h"
 #include "common/cluster/etcd/etcd_store.h"
 #include "common/rpc/health_client.h"
@@ -53,21 +52,6 @@ std::string HealthText(const absl::StatusOr<bool>& health) {
   return *health ? "SERVING" : "NOT_SERVING";
 }
 
-// Waits for the first complete view, which arrives with the first OnChange.
-void WaitFirstView(ClusterClient& cluster, SteadyTime deadline) {
-  Mutex mu;
-  CondVar changed;
-  bool seen = false;
-  const std::shared_ptr<void> handle = cluster.OnChange([&] {
-    MutexLock lock(mu);
-    seen = true;
-    changed.NotifyAll();
-  });
-  MutexLock lock(mu);
-  while (!seen && changed.WaitUntil(mu, deadline)) {
-  }
-}
-
 }  // namespace
 
 int RunStatus(const StatusOptions& options, std::ostream& out, std::ostream& err) {
@@ -78,7 +62,10 @@ int RunStatus(const StatusOptions& options, std::ostream& out, std::ostream& err
     return 1;
   }
   ClusterClient cluster(**store, ClusterClientOptions{.cluster = options.cluster});
-  WaitFirstView(cluster, deadline);
+  if (const absl::Status seen = cluster.WaitFirstView(deadline); !seen.ok()) {
+    err << "conclave status: " << Message(seen) << "\n";
+    return 1;
+  }
   const std::unique_ptr<ChannelProvider> channels = MakeNetworkChannels();
 
   bool can_serve = true;

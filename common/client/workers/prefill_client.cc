@@ -2,7 +2,7 @@
 
 #include <grpcpp/client_context.h>
 
-#include <set>
+#include <map>
 
 #include "common/base/mutex.h"
 #include "common/client/workers/call_deadline.h"
@@ -13,35 +13,41 @@
 namespace conclave {
 namespace {
 
-// Addresses whose worker knows us. A worker that came back answers FAILED_PRECONDITION, and is greeted again.
-class Greeted {
+// The workers that were asked: their channels, and whether they know us. A worker that came back answers
+// FAILED_PRECONDITION, and is greeted again. Channels are kept here because gRPC cannot bear that the last
+// one of a process is let go by one of its own threads.
+class Workers {
  public:
-  bool Contains(const std::string& address) {
+  void Use(const std::string& address, std::shared_ptr<grpc::Channel> channel) {
     MutexLock lock(mu_);
-    return addresses_.count(address) > 0;
+    workers_[address].channel.swap(channel);
   }
-  void Add(const std::string& address) {
+  bool IsGreeted(const std::string& address) {
     MutexLock lock(mu_);
-    addresses_.insert(address);
+    return workers_[address].greeted;
   }
-  void Remove(const std::string& address) {
+  void SetGreeted(const std::string& address, bool greeted) {
     MutexLock lock(mu_);
-    addresses_.erase(address);
+    workers_[address].greeted = greeted;
   }
 
  private:
+  struct Worker {
+    std::shared_ptr<grpc::Channel> channel;
+    bool greeted = false;
+  };
   Mutex mu_;
-  std::set<std::string> addresses_ GUARDED_BY(mu_);
+  std::map<std::string, Worker> workers_ GUARDED_BY(mu_);
 };
 
 // Hello (when the worker does not know us), then Run; once more from the start when the worker forgot us.
 class Call : public PrefillCall, public std::enable_shared_from_this<Call> {
  public:
-  Call(std::shared_ptr<grpc::Channel> channel, std::shared_ptr<Greeted> greeted, PeerIdentity self,
+  Call(std::shared_ptr<grpc::Channel> channel, std::shared_ptr<Workers> workers, PeerIdentity self,
        std::string address, PrefillJob job, SteadyTime deadline,
        std::function<void(absl::StatusOr<PrefillResult>)> done)
       : stub_(v1::Prefill::NewStub(channel)),
-        greeted_(std::move(greeted)),
+        workers_(std::move(workers)),
         self_(std::move(self)),
         address_(std::move(address)),
         deadline_(deadline),
@@ -53,7 +59,7 @@ class Call : public PrefillCall, public std::enable_shared_from_this<Call> {
   }
 
   void Start() {
-    if (greeted_->Contains(address_)) {
+    if (workers_->IsGreeted(address_)) {
       Run();
     } else {
       Hello();
@@ -85,7 +91,7 @@ class Call : public PrefillCall, public std::enable_shared_from_this<Call> {
       if (!status.ok()) return self->Done(FromGrpc(status));
       const absl::Status checked = CheckPeer(self->self_, PeerFromProto(self->hello_answer_));
       if (!checked.ok()) return self->Done(checked);
-      self->greeted_->Add(self->address_);
+      self->workers_->SetGreeted(self->address_, true);
       self->Run();
     });
   }
@@ -99,9 +105,9 @@ class Call : public PrefillCall, public std::enable_shared_from_this<Call> {
   }
 
   void RunDone(const absl::Status& status) {
-    if (status.code() == absl::StatusCode::kUnavailable) greeted_->Remove(address_);
+    if (status.code() == absl::StatusCode::kUnavailable) workers_->SetGreeted(address_, false);
     if (status.code() == absl::StatusCode::kFailedPrecondition && !greeted_now_) {
-      greeted_->Remove(address_);
+      workers_->SetGreeted(address_, false);
       return Hello();
     }
     if (!status.ok()) return Done(status);
@@ -114,10 +120,11 @@ class Call : public PrefillCall, public std::enable_shared_from_this<Call> {
   void Done(absl::StatusOr<PrefillResult> result) {
     auto done = std::move(done_);
     {
-      // The channel must not outlive what `done` lets end: its last reference may not go on a thread of gRPC.
+      // Nothing of gRPC's may outlive what `done` lets end.
       MutexLock lock(mu_);
       context_.reset();
       stub_.reset();
+      workers_.reset();
     }
     if (!result.ok()) {
       done(Annotate(result.status(), "prefill worker " + address_));
@@ -127,7 +134,7 @@ class Call : public PrefillCall, public std::enable_shared_from_this<Call> {
   }
 
   std::unique_ptr<v1::Prefill::Stub> stub_;
-  const std::shared_ptr<Greeted> greeted_;
+  std::shared_ptr<Workers> workers_;
   const PeerIdentity self_;
   const std::string address_;
   const SteadyTime deadline_;
@@ -145,11 +152,13 @@ class Call : public PrefillCall, public std::enable_shared_from_this<Call> {
 class Client : public PrefillClient {
  public:
   Client(ChannelProvider& channels, PeerIdentity self)
-      : channels_(channels), self_(std::move(self)), greeted_(std::make_shared<Greeted>()) {}
+      : channels_(channels), self_(std::move(self)), workers_(std::make_shared<Workers>()) {}
 
   std::shared_ptr<PrefillCall> Run(const std::string& address, PrefillJob job, SteadyTime deadline,
                                    std::function<void(absl::StatusOr<PrefillResult>)> done) override {
-    auto call = std::make_shared<Call>(channels_.Get(address), greeted_, self_, address, std::move(job), deadline,
+    const std::shared_ptr<grpc::Channel> channel = channels_.Get(address);
+    workers_->Use(address, channel);
+    auto call = std::make_shared<Call>(channel, workers_, self_, address, std::move(job), deadline,
                                        std::move(done));
     call->Start();
     return call;
@@ -158,7 +167,7 @@ class Client : public PrefillClient {
  private:
   ChannelProvider& channels_;
   const PeerIdentity self_;
-  const std::shared_ptr<Greeted> greeted_;
+  const std::shared_ptr<Workers> workers_;
 };
 
 }  // namespace

@@ -115,8 +115,10 @@ TEST_F(FailureTest, LostExpertEndsTheStepsSequencesAndNoOther) {
 }
 
 TEST_F(FailureTest, SlowClientIsDroppedAndHoldsUpNobody) {
-  auto slow = Open("decode", Request(golden_.prompt, 2000));
-  // In step with the slow one, and longer than its backlog may grow; gRPC buffers some messages itself.
+  v1::DecodeRequest request = Request(golden_.prompt, 2000);
+  request.mutable_sampling()->set_top_logprobs(20);  // large messages: gRPC buffers some by itself
+  auto slow = Open("decode", request);
+  // In step with the slow one, and longer than its backlog may grow.
   EXPECT_EQ(Generate(Request(golden_.prompt, 1500)).status, absl::OkStatus());
   const Generated result = slow->ReadAll();
   EXPECT_EQ(result.status.code(), absl::StatusCode::kResourceExhausted) << result.status;

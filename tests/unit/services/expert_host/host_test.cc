@@ -80,7 +80,7 @@ TEST_F(HostTest, OneHostGetsEveryExpert) {
 
 TEST_F(HostTest, TwoHostsHoldEveryExpertTwiceAndTheSurvivorGoesOn) {
   auto a = StartExpertHost("a");
-  AwaitMap({"a"});
+  ASSERT_EQ(a->WaitReady(After(kPatience)), absl::OkStatus());
   auto b = StartExpertHost("b");
   const auto both = AwaitMap({"a", "b"});
   ASSERT_EQ(b->WaitReady(After(kPatience)), absl::OkStatus());
@@ -94,6 +94,7 @@ TEST_F(HostTest, TwoHostsHoldEveryExpertTwiceAndTheSurvivorGoesOn) {
 
 TEST_F(HostTest, SingleCopiesMoveWithoutAGap) {
   auto a = StartExpertHost("a", /*replicas=*/1);
+  ASSERT_EQ(a->WaitReady(After(kPatience)), absl::OkStatus());
   const auto before = AwaitMap({"a"});
   auto b = StartExpertHost("b", /*replicas=*/1);
   const auto after = AwaitMap({"a", "b"});

@@ -50,7 +50,7 @@ class SameBits(unittest.TestCase):
             self.assert_equal_to_serve(cluster.api)
             hosts = [cluster.role_api(f"expert-host-{i}") for i in range(3)]
             for host in hosts:
-                self.assertGreater(host.metric("conclave_expert_picks_total"), 0, "every host computed something")
+                self.assertGreater(host.metric("conclave_expert_host_layer_picks_total"), 0, "every host computed something")
 
 
 if __name__ == "__main__":

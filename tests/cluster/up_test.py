@@ -10,6 +10,8 @@ import unittest
 
 from harness import BINARY, MODEL, ROOT, Cluster, alive, die_with_parent, run_cli, wait_until
 
+SERVICE = {"router": "conclave.v1.Inference", "prefill": "conclave.v1.Prefill", "decode": "conclave.v1.Decode",
+           "expert-host": "conclave.v1.Expert"}
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -82,6 +84,8 @@ class Running(unittest.TestCase):
             for name, member in members.items():
                 self.assertEqual(member["health"], "SERVING", name)
                 self.assertEqual(member["pid"], cluster.pid(name))
+                self.assertIn("grpc.reflection.v1alpha.ServerReflection", member["services"])
+                self.assertIn(SERVICE[member["role"]], member["services"])
             for name in ("prefill-0", "decode-0", "expert-host-0", "expert-host-1"):
                 self.assertIn(b"conclave_", cluster.role_api(name).get("/metrics").body)
 

@@ -8,6 +8,7 @@
 #include "common/client/cluster/cluster_client.h"
 #include "common/cluster/etcd/etcd_store.h"
 #include "common/rpc/health_client.h"
+#include "common/rpc/reflection_client.h"
 
 namespace conclave {
 namespace {
@@ -73,11 +74,13 @@ int RunStatus(const StatusOptions& options, std::ostream& out, std::ostream& err
   for (Role role : kRoles) {
     bool serving = false;
     for (const MemberInfo& member : cluster.Members(role)) {
-      const std::string health = HealthText(CheckHealth(channels->Get(member.grpc_address), deadline));
+      const std::shared_ptr<grpc::Channel> channel = channels->Get(member.grpc_address);
+      const std::string health = HealthText(CheckHealth(channel, deadline));
       serving |= health == "SERVING";
       json["members"].push_back({{"id", member.id}, {"role", RoleName(role)}, {"pid", member.pid},
                                  {"grpc", member.grpc_address}, {"http", member.http_address},
-                                 {"fingerprint", fmt::format("{:016x}", member.fingerprint)}, {"health", health}});
+                                 {"fingerprint", fmt::format("{:016x}", member.fingerprint)}, {"health", health},
+                                 {"services", ListServices(channel, deadline).value_or(std::vector<std::string>{})}});
     }
     can_serve &= serving;
   }

@@ -20,7 +20,7 @@ struct KvPushHeader {
   uint64_t owner = 0;   // incarnation whose pages are written
   uint64_t source = 0;  // incarnation that computed the prompt
   uint32_t layer = 0;
-  uint32_t block = 0;   // of the prompt
+  uint32_t block = 0;  // of the prompt
   uint32_t bytes = 0;
   uint32_t reserved2 = 0;
   uint64_t digest = 0;  // of the payload

@@ -21,11 +21,13 @@ struct KvReceiver::Impl {
     if (!KvPushHeader::Parse(message.header, &header)) return sessions.CountInvalid();
     SessionTable::Slot slot;
     if (!sessions.Begin(header, message.payload.size(), &slot)) return;
-    std::memcpy(cache.PageLayer(slot.page, static_cast<int>(slot.layer)), message.payload.data(), slot.bytes);
+    std::memcpy(cache.PageLayer(slot.page, static_cast<int>(slot.layer)), message.payload.data(),
+                slot.bytes);
     sessions.End(slot);
   }
 
-  absl::Status Compare(const HandoffManifest& manifest, const std::vector<SessionTable::Arrived>& arrived);
+  absl::Status Compare(const HandoffManifest& manifest,
+                       const std::vector<SessionTable::Arrived>& arrived);
 
   Transport& transport;
   KvCache& cache;
@@ -37,22 +39,29 @@ absl::Status KvReceiver::Impl::Compare(const HandoffManifest& manifest,
   const size_t blocks = arrived.size() / (arrived.back().slot.layer + 1);
   for (const HandoffExtent& extent : manifest.extents) {
     const SessionTable::Arrived& here = arrived[extent.layer * blocks + extent.block];
-    const uint64_t digest = Digest(cache.PageLayer(here.slot.page, static_cast<int>(extent.layer)), extent.bytes);
+    const uint64_t digest =
+        Digest(cache.PageLayer(here.slot.page, static_cast<int>(extent.layer)), extent.bytes);
     if (here.source != manifest.source) {
-      return DataLoss("session {}: layer {} block {} was pushed by {:016x}, the manifest is of {:016x}",
-                      manifest.session, extent.layer, extent.block, here.source, manifest.source);
+      return DataLoss(
+          "session {}: layer {} block {} was pushed by {:016x}, the manifest is of {:016x}",
+          manifest.session, extent.layer, extent.block, here.source, manifest.source);
     }
     if (digest != extent.digest) {
-      return DataLoss("session {}: layer {} block {} ({} bytes) has digest {:016x}, the manifest says {:016x}, its push "
-                      "said {:016x}; drop the session and compute the prompt elsewhere",
-                      manifest.session, extent.layer, extent.block, extent.bytes, digest, extent.digest, here.digest);
+      return DataLoss(
+          "session {}: layer {} block {} ({} bytes) has digest {:016x}, the manifest says {:016x}, "
+          "its push "
+          "said {:016x}; drop the session and compute the prompt elsewhere",
+          manifest.session, extent.layer, extent.block, extent.bytes, digest, extent.digest,
+          here.digest);
     }
   }
   return absl::OkStatus();
 }
 
-KvReceiver::KvReceiver(Transport& transport, KvCache& cache) : impl_(std::make_unique<Impl>(transport, cache)) {
-  transport.SetHandler(Channel::kKvPush, [impl = impl_.get()](const IncomingMessage& m) { impl->OnPush(m); });
+KvReceiver::KvReceiver(Transport& transport, KvCache& cache)
+    : impl_(std::make_unique<Impl>(transport, cache)) {
+  transport.SetHandler(Channel::kKvPush,
+                       [impl = impl_.get()](const IncomingMessage& m) { impl->OnPush(m); });
 }
 
 KvReceiver::~KvReceiver() {
@@ -68,7 +77,8 @@ HandoffTicket KvReceiver::Open(uint64_t generation, uint32_t prompt_tokens, uint
 }
 
 absl::Status KvReceiver::Verify(const HandoffManifest& manifest, SteadyTime deadline) {
-  ASSIGN_OR_RETURN(const std::vector<SessionTable::Arrived> arrived, impl_->sessions.Acquire(manifest, deadline));
+  ASSIGN_OR_RETURN(const std::vector<SessionTable::Arrived> arrived,
+                   impl_->sessions.Acquire(manifest, deadline));
   absl::Status status = impl_->Compare(manifest, arrived);
   impl_->sessions.Release(manifest.session);
   if (!status.ok()) impl_->sessions.CountDigestFailure();

@@ -35,8 +35,8 @@ uint32_t SessionTable::BlockBytes(const HandoffTicket& ticket, uint32_t block) c
 bool SessionTable::Begin(const KvPushHeader& header, size_t payload_bytes, Slot* slot) {
   MutexLock lock(mu_);
   const auto it = sessions_.find(header.session);
-  if (it == sessions_.end() || it->second->closed || it->second->ticket.generation != header.generation ||
-      header.owner != owner_) {
+  if (it == sessions_.end() || it->second->closed ||
+      it->second->ticket.generation != header.generation || header.owner != owner_) {
     ++counters_.dropped_stale;
     return false;
   }
@@ -69,28 +69,33 @@ void SessionTable::End(const Slot& slot) {
   changed_.NotifyAll();
 }
 
-absl::Status SessionTable::CheckCover(const Session& session, const HandoffManifest& manifest) const {
+absl::Status SessionTable::CheckCover(const Session& session,
+                                      const HandoffManifest& manifest) const {
   const HandoffTicket& ticket = session.ticket;
   const size_t blocks = session.pages.size();
   if (manifest.extents.size() != session.extents.size()) {
-    return InvalidArgument("manifest of session {} lists {} extents, {} layers of {} blocks need {}", ticket.session,
-                           manifest.extents.size(), ticket.layers, blocks, session.extents.size());
+    return InvalidArgument(
+        "manifest of session {} lists {} extents, {} layers of {} blocks need {}", ticket.session,
+        manifest.extents.size(), ticket.layers, blocks, session.extents.size());
   }
   std::vector<bool> seen(session.extents.size(), false);
   for (const HandoffExtent& extent : manifest.extents) {
     if (extent.layer >= ticket.layers || extent.block >= blocks) {
-      return InvalidArgument("manifest of session {} names layer {} block {}, the prompt has {} layers of {} blocks",
-                             ticket.session, extent.layer, extent.block, ticket.layers, blocks);
+      return InvalidArgument(
+          "manifest of session {} names layer {} block {}, the prompt has {} layers of {} blocks",
+          ticket.session, extent.layer, extent.block, ticket.layers, blocks);
     }
     if (extent.bytes != BlockBytes(ticket, extent.block)) {
-      return InvalidArgument("manifest of session {}: layer {} block {} has {} bytes, the prompt of {} tokens needs {}",
-                             ticket.session, extent.layer, extent.block, extent.bytes, ticket.prompt_tokens,
-                             BlockBytes(ticket, extent.block));
+      return InvalidArgument(
+          "manifest of session {}: layer {} block {} has {} bytes, the prompt of {} tokens needs "
+          "{}",
+          ticket.session, extent.layer, extent.block, extent.bytes, ticket.prompt_tokens,
+          BlockBytes(ticket, extent.block));
     }
     const size_t index = extent.layer * blocks + extent.block;
     if (seen[index]) {
-      return InvalidArgument("manifest of session {} lists layer {} block {} twice", ticket.session, extent.layer,
-                             extent.block);
+      return InvalidArgument("manifest of session {} lists layer {} block {} twice", ticket.session,
+                             extent.layer, extent.block);
     }
     seen[index] = true;
   }
@@ -110,8 +115,8 @@ std::string SessionTable::DescribeMissing(const Session& session) {
   return text;
 }
 
-absl::StatusOr<std::vector<SessionTable::Arrived>> SessionTable::Acquire(const HandoffManifest& manifest,
-                                                                        SteadyTime deadline) {
+absl::StatusOr<std::vector<SessionTable::Arrived>> SessionTable::Acquire(
+    const HandoffManifest& manifest, SteadyTime deadline) {
   MutexLock lock(mu_);
   auto it = sessions_.find(manifest.session);
   if (it == sessions_.end() || it->second->closed) {
@@ -119,8 +124,8 @@ absl::StatusOr<std::vector<SessionTable::Arrived>> SessionTable::Acquire(const H
   }
   Session& session = *it->second;
   if (session.ticket.generation != manifest.generation) {
-    return InvalidArgument("manifest of session {} is of generation {}, the session of {}", manifest.session,
-                           manifest.generation, session.ticket.generation);
+    return InvalidArgument("manifest of session {} is of generation {}, the session of {}",
+                           manifest.session, manifest.generation, session.ticket.generation);
   }
   RETURN_IF_ERROR(CheckCover(session, manifest));
   ++session.users;
@@ -131,8 +136,9 @@ absl::StatusOr<std::vector<SessionTable::Arrived>> SessionTable::Acquire(const H
   if (session.closed) {
     status = Cancelled("session {} was closed while its extents were awaited", manifest.session);
   } else if (session.missing > 0) {
-    status = DeadlineExceeded("session {}: {} of {} extents did not arrive in time: {}", manifest.session,
-                              session.missing, session.extents.size(), DescribeMissing(session));
+    status = DeadlineExceeded("session {}: {} of {} extents did not arrive in time: {}",
+                              manifest.session, session.missing, session.extents.size(),
+                              DescribeMissing(session));
   }
   if (!status.ok()) {
     --session.users;
@@ -143,8 +149,10 @@ absl::StatusOr<std::vector<SessionTable::Arrived>> SessionTable::Acquire(const H
   const size_t blocks = session.pages.size();
   for (size_t i = 0; i < arrived.size(); ++i) {
     const auto layer = static_cast<uint32_t>(i / blocks), block = static_cast<uint32_t>(i % blocks);
-    arrived[i] = {{manifest.session, i, session.pages[block], layer, BlockBytes(session.ticket, block)},
-                  session.extents[i].source, session.extents[i].digest};
+    arrived[i] = {
+        {manifest.session, i, session.pages[block], layer, BlockBytes(session.ticket, block)},
+        session.extents[i].source,
+        session.extents[i].digest};
   }
   return arrived;
 }

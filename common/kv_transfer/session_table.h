@@ -1,5 +1,5 @@
-// The open hand-off sessions of one receiver and the guard around their pages: bytes are copied only
-// between Begin and End of an accepted extent, and Close waits for copies that run.
+// The open hand-off sessions of one receiver and the guard around their pages: bytes are copied
+// only between Begin and End of an accepted extent, and Close waits for copies that run.
 #pragma once
 
 #include <cstdint>
@@ -17,9 +17,11 @@ namespace conclave {
 // Thread-safe.
 class SessionTable {
  public:
-  SessionTable(Incarnation owner, uint32_t token_bytes) : owner_(owner), token_bytes_(token_bytes) {}
+  SessionTable(Incarnation owner, uint32_t token_bytes)
+      : owner_(owner), token_bytes_(token_bytes) {}
 
-  HandoffTicket Open(uint64_t generation, uint32_t prompt_tokens, uint32_t layers, std::vector<int32_t> pages);
+  HandoffTicket Open(uint64_t generation, uint32_t prompt_tokens, uint32_t layers,
+                     std::vector<int32_t> pages);
 
   // Where one accepted extent belongs.
   struct Slot {
@@ -29,19 +31,21 @@ class SessionTable {
     uint32_t layer = 0;
     uint32_t bytes = 0;
   };
-  // True when the push is of an open session and a missing extent of it; then the caller copies and calls
-  // End. Otherwise counts why not.
+  // True when the push is of an open session and a missing extent of it; then the caller copies and
+  // calls End. Otherwise counts why not.
   bool Begin(const KvPushHeader& header, size_t payload_bytes, Slot* slot);
   void End(const Slot& slot);
 
-  // Waits until every extent of the session arrived; then lists them in the order of (layer, block) with
-  // the page, the bytes and who pushed it. The pages stay guarded until Release: Close waits for it.
+  // Waits until every extent of the session arrived; then lists them in the order of (layer, block)
+  // with the page, the bytes and who pushed it. The pages stay guarded until Release: Close waits
+  // for it.
   struct Arrived {
     Slot slot;
     uint64_t source = 0;
     uint64_t digest = 0;  // as its push announced it
   };
-  absl::StatusOr<std::vector<Arrived>> Acquire(const HandoffManifest& manifest, SteadyTime deadline);
+  absl::StatusOr<std::vector<Arrived>> Acquire(const HandoffManifest& manifest,
+                                               SteadyTime deadline);
   void Release(uint64_t session);
 
   // Returns when nothing writes or reads the session's pages.

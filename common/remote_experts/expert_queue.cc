@@ -21,9 +21,9 @@ std::vector<ExpertJob> ExpertQueue::PopBatch() {
   MutexLock lock(mu_);
   while (!stopped_ && waiting_.empty()) work_.Wait(mu_);
   if (stopped_) return batch;
-  const auto oldest = std::min_element(waiting_.begin(), waiting_.end(), [](const auto& a, const auto& b) {
-    return a.second.front().order < b.second.front().order;
-  });
+  const auto oldest = std::min_element(
+      waiting_.begin(), waiting_.end(),
+      [](const auto& a, const auto& b) { return a.second.front().order < b.second.front().order; });
   auto& jobs = oldest->second;
   int64_t picks = 0;
   while (!jobs.empty()) {

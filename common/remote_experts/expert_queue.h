@@ -1,5 +1,5 @@
-// The dispatches that wait at an expert host: bounded, and handed out as batches of one layer over all
-// clients.
+// The dispatches that wait at an expert host: bounded, and handed out as batches of one layer over
+// all clients.
 #pragma once
 
 #include <atomic>
@@ -16,7 +16,8 @@
 
 namespace conclave {
 
-// A client as the host sees it. Endpoint is const; `unsent_bytes` are answers the transport still holds.
+// A client as the host sees it. Endpoint is const; `unsent_bytes` are answers the transport still
+// holds.
 struct ExpertPeer {
   explicit ExpertPeer(std::shared_ptr<Endpoint> endpoint) : endpoint(std::move(endpoint)) {}
   const std::shared_ptr<Endpoint> endpoint;
@@ -39,8 +40,8 @@ class ExpertQueue {
 
   // False when full: more picks than the bound would wait (a job alone always fits).
   bool Push(ExpertJob job);
-  // Waits for work; the oldest job's batch: jobs of one layer, mode and width, up to the bound. Empty after
-  // Stop.
+  // Waits for work; the oldest job's batch: jobs of one layer, mode and width, up to the bound.
+  // Empty after Stop.
   std::vector<ExpertJob> PopBatch();
   void Stop();
   int64_t queued_picks() const;

@@ -42,8 +42,8 @@ struct ExpertServer::Impl {
   absl::Status ComputeTogether(const std::vector<ExpertJob>& batch, std::vector<float>& out);
   void Send(const std::shared_ptr<ExpertPeer>& peer, const std::shared_ptr<Answer>& answer,
             std::span<const uint8_t> payload);
-  void Refuse(const std::shared_ptr<ExpertPeer>& peer, const DispatchHeader& dispatch, ResultCode code,
-              std::vector<uint8_t> payload = {});
+  void Refuse(const std::shared_ptr<ExpertPeer>& peer, const DispatchHeader& dispatch,
+              ResultCode code, std::vector<uint8_t> payload = {});
   std::shared_ptr<Answer> NewAnswer(const DispatchHeader& dispatch, ResultCode code) const;
 
   std::shared_ptr<ExpertPeer> FindPeer(Incarnation incarnation) {
@@ -58,13 +58,15 @@ struct ExpertServer::Impl {
   const std::function<uint64_t()> epoch;
   ExpertQueue queue;
   std::thread thread;
-  std::atomic<uint64_t> dispatches{0}, picks{0}, batches{0}, not_hosted{0}, busy{0}, expired{0}, invalid{0};
+  std::atomic<uint64_t> dispatches{0}, picks{0}, batches{0}, not_hosted{0}, busy{0}, expired{0},
+      invalid{0};
   std::atomic<double> pick_us{50};  // recent compute time of one pick
   Mutex mu;
   std::unordered_map<Incarnation, std::shared_ptr<ExpertPeer>> peers GUARDED_BY(mu);
 };
 
-std::shared_ptr<Answer> ExpertServer::Impl::NewAnswer(const DispatchHeader& dispatch, ResultCode code) const {
+std::shared_ptr<Answer> ExpertServer::Impl::NewAnswer(const DispatchHeader& dispatch,
+                                                      ResultCode code) const {
   auto answer = std::make_shared<Answer>();
   ResultHeader& header = answer->header;
   header.code = static_cast<uint8_t>(code);
@@ -77,7 +79,8 @@ std::shared_ptr<Answer> ExpertServer::Impl::NewAnswer(const DispatchHeader& disp
   return answer;
 }
 
-void ExpertServer::Impl::Send(const std::shared_ptr<ExpertPeer>& peer, const std::shared_ptr<Answer>& answer,
+void ExpertServer::Impl::Send(const std::shared_ptr<ExpertPeer>& peer,
+                              const std::shared_ptr<Answer>& answer,
                               std::span<const uint8_t> payload) {
   answer->header.digest = Digest(payload.data(), payload.size());
   const auto bytes = static_cast<int64_t>(payload.size());
@@ -86,11 +89,13 @@ void ExpertServer::Impl::Send(const std::shared_ptr<ExpertPeer>& peer, const std
                        [peer, answer, bytes](const absl::Status&) { peer->unsent_bytes -= bytes; });
 }
 
-void ExpertServer::Impl::Refuse(const std::shared_ptr<ExpertPeer>& peer, const DispatchHeader& dispatch,
-                                ResultCode code, std::vector<uint8_t> payload) {
+void ExpertServer::Impl::Refuse(const std::shared_ptr<ExpertPeer>& peer,
+                                const DispatchHeader& dispatch, ResultCode code,
+                                std::vector<uint8_t> payload) {
   auto answer = NewAnswer(dispatch, code);
   if (code == ResultCode::kBusy) {
-    const double wait_ms = static_cast<double>(queue.queued_picks()) * pick_us / 2e3;  // until half is done
+    const double wait_ms =
+        static_cast<double>(queue.queued_picks()) * pick_us / 2e3;  // until half is done
     answer->header.retry_after_ms = static_cast<uint32_t>(std::clamp(wait_ms, 5.0, 500.0));
   }
   answer->own = std::move(payload);
@@ -118,7 +123,10 @@ void ExpertServer::Impl::OnMessage(const IncomingMessage& message) {
     std::memcpy(payload.data(), list.data(), payload.size());
     return Refuse(peer, header, ResultCode::kNotHosted, std::move(payload));
   }
-  ExpertJob job{peer, header, std::move(parsed->picks), {parsed->rows.begin(), parsed->rows.end()},
+  ExpertJob job{peer,
+                header,
+                std::move(parsed->picks),
+                {parsed->rows.begin(), parsed->rows.end()},
                 After(std::chrono::milliseconds(header.deadline_ms))};
   if (peer->unsent_bytes > kMaxUnsentBytes || !queue.Push(std::move(job))) {
     ++busy;
@@ -127,7 +135,8 @@ void ExpertServer::Impl::OnMessage(const IncomingMessage& message) {
 }
 
 // Concatenates rows and picks; `out` is [all picks, hidden].
-absl::Status ExpertServer::Impl::ComputeTogether(const std::vector<ExpertJob>& batch, std::vector<float>& out) {
+absl::Status ExpertServer::Impl::ComputeTogether(const std::vector<ExpertJob>& batch,
+                                                 std::vector<float>& out) {
   const DispatchHeader& first = batch.front().header;
   RoutedRows rows;
   rows.layer = static_cast<int>(first.layer);
@@ -154,7 +163,8 @@ absl::Status ExpertServer::Impl::ComputeTogether(const std::vector<ExpertJob>& b
   RETURN_IF_ERROR(call->Wait());
   ++batches;
   picks += rows.picks.size();
-  pick_us = 0.9 * pick_us + 0.1 * SecondsSince(start) * 1e6 / static_cast<double>(rows.picks.size());
+  pick_us =
+      0.9 * pick_us + 0.1 * SecondsSince(start) * 1e6 / static_cast<double>(rows.picks.size());
   return absl::OkStatus();
 }
 
@@ -171,7 +181,8 @@ void ExpertServer::Impl::Compute(std::vector<ExpertJob> batch) {
   }
   if (!status.ok()) {
     const std::string text = status.ToString().substr(0, kMaxText);
-    return Refuse(batch.front().peer, batch.front().header, ResultCode::kError, {text.begin(), text.end()});
+    return Refuse(batch.front().peer, batch.front().header, ResultCode::kError,
+                  {text.begin(), text.end()});
   }
   const auto* bytes = reinterpret_cast<const uint8_t*>(out->data());
   for (const ExpertJob& job : batch) {
@@ -199,11 +210,13 @@ void ExpertServer::Impl::Run() {
 }
 
 ExpertServer::ExpertServer(Transport& transport, ExpertBackend& experts,
-                           std::function<bool(int layer, int expert)> holds, std::function<uint64_t()> epoch,
-                           const ExpertServerOptions& options)
-    : impl_(std::make_unique<Impl>(transport, experts, std::move(holds), std::move(epoch), options)) {
+                           std::function<bool(int layer, int expert)> holds,
+                           std::function<uint64_t()> epoch, const ExpertServerOptions& options)
+    : impl_(
+          std::make_unique<Impl>(transport, experts, std::move(holds), std::move(epoch), options)) {
   impl_->thread = std::thread([impl = impl_.get()] { impl->Run(); });
-  transport.SetHandler(Channel::kExpertDispatch, [impl = impl_.get()](const IncomingMessage& m) { impl->OnMessage(m); });
+  transport.SetHandler(Channel::kExpertDispatch,
+                       [impl = impl_.get()](const IncomingMessage& m) { impl->OnMessage(m); });
 }
 
 ExpertServer::~ExpertServer() {

@@ -12,7 +12,8 @@ constexpr std::chrono::milliseconds kFirstBackoff{100}, kLastBackoff{2000};
 
 }  // namespace
 
-HostTable::HostTable(ExpertPeerConnector& connector, const RemoteExpertsOptions& options, Events events)
+HostTable::HostTable(ExpertPeerConnector& connector, const RemoteExpertsOptions& options,
+                     Events events)
     : connector_(connector), options_(options), events_(std::move(events)) {}
 
 void HostTable::Start() {
@@ -50,8 +51,9 @@ void HostTable::SetPlacement(std::shared_ptr<const PlacementMap> map) {
           auto& host = hosts[key];
           if (host == nullptr) {
             const auto known = hosts_.find(key);
-            host = known != hosts_.end() ? known->second
-                                         : std::make_shared<ExpertHost>(replica.host, replica.incarnation);
+            host = known != hosts_.end()
+                       ? known->second
+                       : std::make_shared<ExpertHost>(replica.host, replica.incarnation);
           }
           replicas_[layer][expert].push_back({host, replica.share});
         }
@@ -80,17 +82,19 @@ absl::Status HostTable::Ready() const {
   for (size_t layer = 0; layer < replicas_.size(); ++layer) {
     for (size_t expert = 0; expert < replicas_[layer].size(); ++expert) {
       const auto& replicas = replicas_[layer][expert];
-      const bool reachable = std::any_of(replicas.begin(), replicas.end(), [](const Replica& replica) {
-        return replica.host->endpoint != nullptr && replica.host->endpoint->Health().ok();
-      });
+      const bool reachable =
+          std::any_of(replicas.begin(), replicas.end(), [](const Replica& replica) {
+            return replica.host->endpoint != nullptr && replica.host->endpoint->Health().ok();
+          });
       if (reachable) continue;
       std::string hosts;
       for (const Replica& replica : replicas) {
         const std::string& error = replica.host->connect_error;
-        hosts += (hosts.empty() ? "" : ", ") + replica.host->id + (error.empty() ? "" : " (" + error + ")");
+        hosts += (hosts.empty() ? "" : ", ") + replica.host->id +
+                 (error.empty() ? "" : " (" + error + ")");
       }
-      return Unavailable("expert {} of layer {} has no connected host in epoch {}; replicas: {}", expert, layer,
-                         map_->epoch, hosts.empty() ? "none" : hosts);
+      return Unavailable("expert {} of layer {} has no connected host in epoch {}; replicas: {}",
+                         expert, layer, map_->epoch, hosts.empty() ? "none" : hosts);
     }
   }
   return absl::OkStatus();
@@ -102,7 +106,8 @@ HostTable::Choice HostTable::Choose(int layer, uint32_t expert, int64_t picks,
   const SteadyTime now = Now();
   Choice choice;
   MutexLock lock(mu_);
-  if (static_cast<size_t>(layer) >= replicas_.size() || expert >= replicas_[layer].size()) return choice;
+  if (static_cast<size_t>(layer) >= replicas_.size() || expert >= replicas_[layer].size())
+    return choice;
   const Replica* best = nullptr;
   std::pair<int, double> best_rank;
   for (const Replica& replica : replicas_[layer][expert]) {
@@ -113,12 +118,14 @@ HostTable::Choice HostTable::Choose(int layer, uint32_t expert, int64_t picks,
       continue;
     }
     const int reluctance = (last.count(&host) > 0 ? 2 : 0) + (host.suspect_until > now ? 1 : 0);
-    const double load = static_cast<double>(host.outstanding + picks) / std::max(replica.share, 1e-3f);
+    const double load =
+        static_cast<double>(host.outstanding + picks) / std::max(replica.share, 1e-3f);
     const std::pair<int, double> rank(reluctance, load);
     if (best == nullptr || rank < best_rank) best = &replica, best_rank = rank;
   }
   // A busy replica that is not late is worth more than a second message to a late one.
-  if (best == nullptr || (best_rank.first >= 2 && choice.retry_at != SteadyTime::max())) return choice;
+  if (best == nullptr || (best_rank.first >= 2 && choice.retry_at != SteadyTime::max()))
+    return choice;
   best->host->outstanding += picks;
   choice.host = best->host;
   choice.endpoint = best->host->endpoint;
@@ -168,7 +175,8 @@ bool HostTable::ConnectOnce(const std::shared_ptr<ExpertHost>& host, uint64_t co
   auto on_lost = [weak = weak_from_this(), host, connection](absl::Status) {
     if (const auto table = weak.lock()) table->MarkLost(host, connection);
   };
-  auto endpoint = connector_.Connect(host->id, host->incarnation, on_lost, After(options_.connect_timeout));
+  auto endpoint =
+      connector_.Connect(host->id, host->incarnation, on_lost, After(options_.connect_timeout));
   absl::Status status = endpoint.status();
   MutexLock lock(mu_);
   host->connecting = false;

@@ -1,5 +1,5 @@
-// The expert hosts of the newest placement map: connections kept up in the background, and the choice of
-// a replica for some picks.
+// The expert hosts of the newest placement map: connections kept up in the background, and the
+// choice of a replica for some picks.
 #pragma once
 
 #include <atomic>
@@ -20,7 +20,8 @@ namespace conclave {
 
 // One life of one host. What is not atomic or const belongs to HostTable's lock.
 struct ExpertHost {
-  ExpertHost(std::string id, Incarnation incarnation) : id(std::move(id)), incarnation(incarnation) {}
+  ExpertHost(std::string id, Incarnation incarnation)
+      : id(std::move(id)), incarnation(incarnation) {}
   const std::string id;
   const Incarnation incarnation;
   std::atomic<int64_t> outstanding{0};  // picks sent and not settled, over all calls
@@ -29,7 +30,7 @@ struct ExpertHost {
   uint64_t connection = 0;             // number of the newest connection (attempt)
   uint64_t lost_connection = 0;        // newest one known to be lost
   bool connecting = false;
-  bool removed = false;  // not in the map any more
+  bool removed = false;       // not in the map any more
   std::string connect_error;  // of the newest failed attempt
   std::chrono::milliseconds backoff{0};
   SteadyTime connect_at{}, suspect_until{}, busy_until{};
@@ -39,13 +40,15 @@ struct ExpertHost {
 class HostTable : public std::enable_shared_from_this<HostTable> {
  public:
   struct Events {
-    std::function<void()> changed;  // a new map, or a host came up: waiting picks may have a replica now
+    std::function<void()>
+        changed;  // a new map, or a host came up: waiting picks may have a replica now
     std::function<void(const ExpertHost&, uint64_t connection)> lost;
   };
   HostTable(ExpertPeerConnector& connector, const RemoteExpertsOptions& options, Events events);
 
   void Start();
-  // Ends the connecting threads (each bounded by the connector's deadline) and drops the connections.
+  // Ends the connecting threads (each bounded by the connector's deadline) and drops the
+  // connections.
   void Stop();
 
   void SetPlacement(std::shared_ptr<const PlacementMap> map);
@@ -56,10 +59,11 @@ class HostTable : public std::enable_shared_from_this<HostTable> {
     std::shared_ptr<ExpertHost> host;  // null: nobody can take the picks now
     std::shared_ptr<Endpoint> endpoint;
     uint64_t connection = 0;
-    SteadyTime retry_at = SteadyTime::max();  // without a host: a busy replica takes picks again then
+    SteadyTime retry_at =
+        SteadyTime::max();  // without a host: a busy replica takes picks again then
   };
-  // The connected replica with the least outstanding picks by share; suspects and `last` only when there is
-  // no other, `never` not at all. Adds `picks` to its outstanding ones.
+  // The connected replica with the least outstanding picks by share; suspects and `last` only when
+  // there is no other, `never` not at all. Adds `picks` to its outstanding ones.
   Choice Choose(int layer, uint32_t expert, int64_t picks, const std::set<const ExpertHost*>& last,
                 const std::set<const ExpertHost*>& never);
 

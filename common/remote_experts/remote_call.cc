@@ -14,12 +14,14 @@ constexpr int kMaxBackoffShift = 4;
 
 }  // namespace
 
-RemoteCall::RemoteCall(std::shared_ptr<CallContext> context, uint64_t id, const RoutedRows& rows, float* out)
+RemoteCall::RemoteCall(std::shared_ptr<CallContext> context, uint64_t id, const RoutedRows& rows,
+                       float* out)
     : context_(std::move(context)),
       id_(id),
       rows_(rows),
       out_(out),
-      deadline_(rows.deadline == SteadyTime::max() ? After(context_->options.call_timeout) : rows.deadline),
+      deadline_(rows.deadline == SteadyTime::max() ? After(context_->options.call_timeout)
+                                                   : rows.deadline),
       remaining_(rows.picks.size()),
       filled_(rows.picks.size(), false),
       live_(rows.picks.size(), 0) {}
@@ -32,7 +34,8 @@ void RemoteCall::Settle(Attempt& attempt) {
   }
 }
 
-std::map<uint32_t, RemoteCall::Need> RemoteCall::CollectNeeds(std::vector<std::shared_ptr<ExpertHost>>* late) {
+std::map<uint32_t, RemoteCall::Need> RemoteCall::CollectNeeds(
+    std::vector<std::shared_ptr<ExpertHost>>* late) {
   const SteadyTime now = Now();
   std::map<uint32_t, Need> needs;
   MutexLock lock(mu_);
@@ -62,15 +65,16 @@ std::map<uint32_t, RemoteCall::Need> RemoteCall::CollectNeeds(std::vector<std::s
   return needs;
 }
 
-std::map<const ExpertHost*, RemoteCall::Target> RemoteCall::Assign(const std::map<uint32_t, Need>& needs) {
+std::map<const ExpertHost*, RemoteCall::Target> RemoteCall::Assign(
+    const std::map<uint32_t, Need>& needs) {
   std::map<const ExpertHost*, Target> targets;
   stranded_ = false;
   retry_at_ = SteadyTime::max();
   for (const auto& [expert, need] : needs) {
     for (size_t first = 0; first < need.picks.size(); first += kGroupPicks) {
       const size_t count = std::min(kGroupPicks, need.picks.size() - first);
-      HostTable::Choice choice =
-          context_->hosts->Choose(rows_.layer, expert, static_cast<int64_t>(count), need.last, need.never);
+      HostTable::Choice choice = context_->hosts->Choose(
+          rows_.layer, expert, static_cast<int64_t>(count), need.last, need.never);
       if (choice.host == nullptr) {
         retry_at_ = std::min(retry_at_, choice.retry_at);
         if (choice.retry_at == SteadyTime::max()) stranded_ = true, stranded_expert_ = expert;
@@ -78,7 +82,8 @@ std::map<const ExpertHost*, RemoteCall::Target> RemoteCall::Assign(const std::ma
       }
       Target& target = targets[choice.host.get()];
       target.choice = std::move(choice);
-      target.picks.insert(target.picks.end(), need.picks.begin() + first, need.picks.begin() + first + count);
+      target.picks.insert(target.picks.end(), need.picks.begin() + first,
+                          need.picks.begin() + first + count);
     }
   }
   return targets;
@@ -104,26 +109,28 @@ void RemoteCall::SendTo(const Target& target, std::vector<uint32_t> picks) {
   auto message = std::make_shared<DispatchMessage>(BuildDispatch(rows_, picks));
   const SteadyTime now = Now();
   const double patience_us = 4 * context_->pick_us * static_cast<double>(picks.size());
-  const Duration patience =
-      context_->options.attempt_timeout + std::chrono::microseconds(static_cast<int64_t>(patience_us));
+  const Duration patience = context_->options.attempt_timeout +
+                            std::chrono::microseconds(static_cast<int64_t>(patience_us));
   uint32_t id;
   {
     MutexLock lock(mu_);
-    const auto earlier = std::count_if(attempts_.begin(), attempts_.end(), [&](const Attempt& attempt) {
-      return attempt.late && attempt.host == target.choice.host;
-    });
+    const auto earlier = std::count_if(
+        attempts_.begin(), attempts_.end(),
+        [&](const Attempt& attempt) { return attempt.late && attempt.host == target.choice.host; });
     id = static_cast<uint32_t>(attempts_.size());
     for (const uint32_t pick : picks) ++live_[pick];
     tried_.insert(target.choice.host->id);
-    attempts_.push_back({target.choice.host, target.choice.endpoint, target.choice.connection, std::move(picks), now,
-                         now + patience * (1 << std::min<int>(static_cast<int>(earlier), kMaxBackoffShift))});
+    attempts_.push_back(
+        {target.choice.host, target.choice.endpoint, target.choice.connection, std::move(picks),
+         now, now + patience * (1 << std::min<int>(static_cast<int>(earlier), kMaxBackoffShift))});
   }
   DispatchHeader& header = message->header;
   header.client = context_->self;
   header.epoch = context_->hosts->epoch();
   header.call = id_;
   header.attempt = id;
-  header.deadline_ms = static_cast<uint32_t>(std::clamp<int64_t>(RemainingMs(deadline_), 1, 3'600'000));
+  header.deadline_ms =
+      static_cast<uint32_t>(std::clamp<int64_t>(RemainingMs(deadline_), 1, 3'600'000));
   context_->rows += header.rows;
   context_->bytes_sent += sizeof(header) + message->payload.size();
   const std::span<const uint8_t> piece(message->payload);
@@ -157,7 +164,8 @@ void RemoteCall::OnSent(uint32_t attempt_id, const absl::Status& status) {
 void RemoteCall::OnHostLost(const ExpertHost& host, uint64_t connection) {
   MutexLock lock(mu_);
   for (Attempt& attempt : attempts_) {
-    if (attempt.settled || attempt.host.get() != &host || attempt.connection != connection) continue;
+    if (attempt.settled || attempt.host.get() != &host || attempt.connection != connection)
+      continue;
     Settle(attempt);
     ++context_->retries_lost;
     last_error_ = fmt::format("{} was lost", host.id);
@@ -177,7 +185,8 @@ void RemoteCall::Fill(const Attempt& attempt, const ParsedResult& result) {
   for (size_t i = 0; i < attempt.picks.size(); ++i) {
     const uint32_t pick = attempt.picks[i];
     if (filled_[pick]) continue;
-    std::memcpy(out_ + pick * static_cast<size_t>(rows_.hidden), result.rows.data() + i * row_bytes, row_bytes);
+    std::memcpy(out_ + pick * static_cast<size_t>(rows_.hidden), result.rows.data() + i * row_bytes,
+                row_bytes);
     filled_[pick] = true;
     --remaining_;
   }
@@ -186,7 +195,8 @@ void RemoteCall::Fill(const Attempt& attempt, const ParsedResult& result) {
     const double us = std::chrono::duration<double, std::micro>(Now() - attempt.sent_at).count() /
                       static_cast<double>(attempt.picks.size());
     const double known = context_->pick_us;
-    context_->pick_us = 0.9 * known + 0.1 * std::min(us, 4 * known);  // one frozen host must not spoil it
+    context_->pick_us =
+        0.9 * known + 0.1 * std::min(us, 4 * known);  // one frozen host must not spoil it
   }
 }
 
@@ -196,8 +206,8 @@ void RemoteCall::OnResult(Incarnation from, const ParsedResult& result) {
     MutexLock lock(mu_);
     const ResultHeader& header = result.header;
     Attempt* attempt = header.attempt < attempts_.size() ? &attempts_[header.attempt] : nullptr;
-    if (finished_ || attempt == nullptr || attempt->settled || attempt->host->incarnation != header.host ||
-        header.host != from) {
+    if (finished_ || attempt == nullptr || attempt->settled ||
+        attempt->host->incarnation != header.host || header.host != from) {
       ++context_->stale_results;
       return;
     }
@@ -208,7 +218,8 @@ void RemoteCall::OnResult(Incarnation from, const ParsedResult& result) {
       Fill(*attempt, result);
     } else if (result.code == ResultCode::kNotHosted) {
       ++context_->retries_not_hosted;
-      for (const uint32_t expert : result.missing) refused_[{attempt->host.get(), expert}] = now + kNotHostedPause;
+      for (const uint32_t expert : result.missing)
+        refused_[{attempt->host.get(), expert}] = now + kNotHostedPause;
       last_error_ = fmt::format("{} does not hold the expert in its epoch {}", attempt->host->id,
                                 uint64_t{header.epoch});
     } else if (result.code == ResultCode::kBusy) {
@@ -216,13 +227,15 @@ void RemoteCall::OnResult(Incarnation from, const ParsedResult& result) {
       busy = attempt->host;
       last_error_ = fmt::format("{} is busy", busy->id);
     } else if (result.code != ResultCode::kExpired) {
-      const std::string text = result.code == ResultCode::kError ? result.text : "an answer of another shape";
+      const std::string text =
+          result.code == ResultCode::kError ? result.text : "an answer of another shape";
       for (const uint32_t pick : attempt->picks) {
         refused_[{attempt->host.get(), rows_.picks[pick].expert}] = SteadyTime::max();
       }
       last_error_ = fmt::format("{} failed: {}", attempt->host->id, text);
     }
-    // A late attempt that failed leaves nothing to do; its picks are on their way elsewhere or needed anyway.
+    // A late attempt that failed leaves nothing to do; its picks are on their way elsewhere or
+    // needed anyway.
     replan_ = replan_ || result.code != ResultCode::kOk;
     if (busy == nullptr && (replan_ || remaining_ == 0)) changed_.NotifyAll();
   }
@@ -256,7 +269,8 @@ std::string RemoteCall::DescribeTried() {
 std::optional<absl::Status> RemoteCall::AwaitEvent() {
   const uint64_t epoch = context_->hosts->epoch();
   MutexLock lock(mu_);
-  if (stranded_ && (stranded_since_ == SteadyTime{} || stranded_remaining_ != remaining_ || stranded_epoch_ != epoch)) {
+  if (stranded_ && (stranded_since_ == SteadyTime{} || stranded_remaining_ != remaining_ ||
+                    stranded_epoch_ != epoch)) {
     stranded_since_ = Now();  // something moved: be patient anew
     stranded_remaining_ = remaining_;
     stranded_epoch_ = epoch;
@@ -265,13 +279,14 @@ std::optional<absl::Status> RemoteCall::AwaitEvent() {
   while (remaining_ > 0 && !replan_ && Now() < wake) changed_.WaitUntil(mu_, wake);
   if (remaining_ == 0) return absl::OkStatus();
   if (Now() >= deadline_) {
-    return DeadlineExceeded("layer {}: {} of {} picks were not answered in time; {}", rows_.layer, remaining_,
-                            rows_.picks.size(), DescribeTried());
+    return DeadlineExceeded("layer {}: {} of {} picks were not answered in time; {}", rows_.layer,
+                            remaining_, rows_.picks.size(), DescribeTried());
   }
   if (stranded_ && !replan_ && Now() >= stranded_since_ + context_->options.no_replica_grace) {
-    return Unavailable("no expert host for expert {} of layer {} in epoch {}; {} of {} picks open; {}",
-                       stranded_expert_, rows_.layer, stranded_epoch_, remaining_, rows_.picks.size(),
-                       DescribeTried());
+    return Unavailable(
+        "no expert host for expert {} of layer {} in epoch {}; {} of {} picks open; {}",
+        stranded_expert_, rows_.layer, stranded_epoch_, remaining_, rows_.picks.size(),
+        DescribeTried());
   }
   return std::nullopt;
 }

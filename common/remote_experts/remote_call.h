@@ -1,6 +1,6 @@
-// One dispatch of RemoteExperts: which picks are answered, which attempts are on their way, and the loop
-// that sends again what was lost, late or refused. Attempts are planned by the caller's thread only (in
-// Start and Wait); answers come in from the progress thread.
+// One dispatch of RemoteExperts: which picks are answered, which attempts are on their way, and the
+// loop that sends again what was lost, late or refused. Attempts are planned by the caller's thread
+// only (in Start and Wait); answers come in from the progress thread.
 #pragma once
 
 #include <atomic>
@@ -23,8 +23,8 @@ struct CallContext {
   Incarnation self = 0;
   RemoteExpertsOptions options;
   std::shared_ptr<HostTable> hosts;
-  std::atomic<uint64_t> rows{0}, bytes_sent{0}, retries_lost{0}, retries_late{0}, retries_not_hosted{0},
-      retries_busy{0}, stale_results{0};
+  std::atomic<uint64_t> rows{0}, bytes_sent{0}, retries_lost{0}, retries_late{0},
+      retries_not_hosted{0}, retries_busy{0}, stale_results{0};
   std::atomic<double> pick_us{100};  // recent time of one pick in a large message
 };
 
@@ -49,7 +49,7 @@ class RemoteCall : public std::enable_shared_from_this<RemoteCall> {
     std::shared_ptr<ExpertHost> host;
     std::shared_ptr<Endpoint> endpoint;  // kept open while the attempt is on its way
     uint64_t connection = 0;
-    std::vector<uint32_t> picks;         // ascending indices into rows_.picks
+    std::vector<uint32_t> picks;  // ascending indices into rows_.picks
     SteadyTime sent_at{}, late_at{};
     bool settled = false;
     bool late = false;  // its picks went elsewhere too

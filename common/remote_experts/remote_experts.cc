@@ -61,15 +61,19 @@ namespace {
 absl::Status CheckRows(const RoutedRows& rows) {
   if (rows.layer < 0 || static_cast<uint32_t>(rows.layer) >= kMaxLayer || rows.hidden <= 0 ||
       static_cast<uint32_t>(rows.hidden) > kMaxHidden || rows.num_rows < 0) {
-    return InvalidArgument("routed rows out of bounds: layer {}, {} rows of {}", rows.layer, rows.num_rows, rows.hidden);
+    return InvalidArgument("routed rows out of bounds: layer {}, {} rows of {}", rows.layer,
+                           rows.num_rows, rows.hidden);
   }
   for (size_t i = 0; i < rows.picks.size(); ++i) {
     const ExpertPick pick = rows.picks[i];
-    const bool ascending = i == 0 || rows.picks[i - 1].row < pick.row ||
-                           (rows.picks[i - 1].row == pick.row && rows.picks[i - 1].expert < pick.expert);
-    if (pick.row >= static_cast<uint32_t>(rows.num_rows) || pick.expert >= kMaxExpert || !ascending) {
-      return InvalidArgument("pick {} of layer {} is (row {} of {}, expert {}): out of bounds or order", i, rows.layer,
-                             pick.row, rows.num_rows, pick.expert);
+    const bool ascending =
+        i == 0 || rows.picks[i - 1].row < pick.row ||
+        (rows.picks[i - 1].row == pick.row && rows.picks[i - 1].expert < pick.expert);
+    if (pick.row >= static_cast<uint32_t>(rows.num_rows) || pick.expert >= kMaxExpert ||
+        !ascending) {
+      return InvalidArgument(
+          "pick {} of layer {} is (row {} of {}, expert {}): out of bounds or order", i, rows.layer,
+          pick.row, rows.num_rows, pick.expert);
     }
   }
   return absl::OkStatus();
@@ -99,7 +103,8 @@ class RemoteExpertCall : public ExpertCall {
   std::function<void()> unregister_;
 };
 
-RemoteExperts::RemoteExperts(Transport& transport, ExpertPeerConnector& connector, const RemoteExpertsOptions& options)
+RemoteExperts::RemoteExperts(Transport& transport, ExpertPeerConnector& connector,
+                             const RemoteExpertsOptions& options)
     : impl_(std::make_shared<Impl>(transport)) {
   CallContext& context = *impl_->context;
   context.self = transport.incarnation();
@@ -117,7 +122,8 @@ RemoteExperts::RemoteExperts(Transport& transport, ExpertPeerConnector& connecto
   };
   context.hosts = std::make_shared<HostTable>(connector, options, std::move(events));
   context.hosts->Start();
-  transport.SetHandler(Channel::kExpertResult, [impl = impl_.get()](const IncomingMessage& m) { impl->OnMessage(m); });
+  transport.SetHandler(Channel::kExpertResult,
+                       [impl = impl_.get()](const IncomingMessage& m) { impl->OnMessage(m); });
 }
 
 RemoteExperts::~RemoteExperts() {
@@ -135,11 +141,13 @@ uint64_t RemoteExperts::epoch() const { return impl_->context->hosts->epoch(); }
 
 absl::Status RemoteExperts::Ready() const { return impl_->context->hosts->Ready(); }
 
-absl::StatusOr<std::unique_ptr<ExpertCall>> RemoteExperts::Dispatch(const RoutedRows& rows, float* out) {
+absl::StatusOr<std::unique_ptr<ExpertCall>> RemoteExperts::Dispatch(const RoutedRows& rows,
+                                                                    float* out) {
   RETURN_IF_ERROR(CheckRows(rows));
   ++impl_->dispatches;
   auto call = impl_->Register(rows, out);
-  auto handle = std::make_unique<RemoteExpertCall>(call, [impl = impl_, id = call->id()] { impl->Unregister(id); });
+  auto handle = std::make_unique<RemoteExpertCall>(
+      call, [impl = impl_, id = call->id()] { impl->Unregister(id); });
   call->Start();
   return handle;
 }

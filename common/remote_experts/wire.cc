@@ -14,46 +14,58 @@ static_assert(sizeof(ExpertPick) == 8);
 
 }  // namespace
 
-absl::StatusOr<ParsedDispatch> ParseDispatch(std::span<const uint8_t> header, std::span<const uint8_t> payload) {
+absl::StatusOr<ParsedDispatch> ParseDispatch(std::span<const uint8_t> header,
+                                             std::span<const uint8_t> payload) {
   ParsedDispatch parsed;
   DispatchHeader& h = parsed.header;
-  if (header.size() != sizeof(h)) return InvalidArgument("dispatch header of {} bytes, not {}", header.size(), sizeof(h));
+  if (header.size() != sizeof(h))
+    return InvalidArgument("dispatch header of {} bytes, not {}", header.size(), sizeof(h));
   std::memcpy(&h, header.data(), sizeof(h));
   if (h.magic != DispatchHeader::kMagic || h.version != DispatchHeader::kVersion) {
-    return InvalidArgument("not a dispatch of version {}", static_cast<int>(DispatchHeader::kVersion));
+    return InvalidArgument("not a dispatch of version {}",
+                           static_cast<int>(DispatchHeader::kVersion));
   }
-  if (h.mode > static_cast<uint8_t>(ComputeMode::kBF16)) return InvalidArgument("unknown compute mode {}", int{h.mode});
+  if (h.mode > static_cast<uint8_t>(ComputeMode::kBF16))
+    return InvalidArgument("unknown compute mode {}", int{h.mode});
   const uint32_t rows = h.rows, picks = h.picks, hidden = h.hidden, layer = h.layer;
-  if (layer >= kMaxLayer || hidden == 0 || hidden > kMaxHidden || picks == 0 || picks > kMaxMessagePicks ||
-      rows == 0 || rows > picks || uint64_t{picks} * hidden * sizeof(float) > std::max<uint64_t>(kMaxAnswerBytes, hidden * 4)) {
-    return InvalidArgument("dispatch out of bounds: layer {}, {} rows, {} picks, hidden {}", layer, rows, picks, hidden);
+  if (layer >= kMaxLayer || hidden == 0 || hidden > kMaxHidden || picks == 0 ||
+      picks > kMaxMessagePicks || rows == 0 || rows > picks ||
+      uint64_t{picks} * hidden * sizeof(float) > std::max<uint64_t>(kMaxAnswerBytes, hidden * 4)) {
+    return InvalidArgument("dispatch out of bounds: layer {}, {} rows, {} picks, hidden {}", layer,
+                           rows, picks, hidden);
   }
-  const uint64_t row_bytes = uint64_t{rows} * hidden * ActivationBytes(static_cast<ComputeMode>(h.mode));
+  const uint64_t row_bytes =
+      uint64_t{rows} * hidden * ActivationBytes(static_cast<ComputeMode>(h.mode));
   const uint64_t pick_bytes = uint64_t{picks} * sizeof(ExpertPick);
   if (payload.size() != pick_bytes + row_bytes) {
-    return InvalidArgument("dispatch of {} rows and {} picks has {} bytes, needs {}", rows, picks, payload.size(),
-                           pick_bytes + row_bytes);
+    return InvalidArgument("dispatch of {} rows and {} picks has {} bytes, needs {}", rows, picks,
+                           payload.size(), pick_bytes + row_bytes);
   }
-  if (h.digest != Digest(payload.data(), payload.size())) return DataLoss("dispatch of layer {} is damaged", layer);
+  if (h.digest != Digest(payload.data(), payload.size()))
+    return DataLoss("dispatch of layer {} is damaged", layer);
   parsed.picks.resize(picks);
   std::memcpy(parsed.picks.data(), payload.data(), pick_bytes);
   for (uint32_t i = 0; i < picks; ++i) {
     const ExpertPick pick = parsed.picks[i];
-    const bool ascending = i == 0 || parsed.picks[i - 1].row < pick.row ||
-                           (parsed.picks[i - 1].row == pick.row && parsed.picks[i - 1].expert < pick.expert);
+    const bool ascending =
+        i == 0 || parsed.picks[i - 1].row < pick.row ||
+        (parsed.picks[i - 1].row == pick.row && parsed.picks[i - 1].expert < pick.expert);
     if (pick.row >= rows || pick.expert >= kMaxExpert || !ascending) {
-      return InvalidArgument("pick {} of the dispatch is (row {}, expert {}): out of bounds or order", i, pick.row,
-                             pick.expert);
+      return InvalidArgument(
+          "pick {} of the dispatch is (row {}, expert {}): out of bounds or order", i, pick.row,
+          pick.expert);
     }
   }
   parsed.rows = payload.subspan(pick_bytes);
   return parsed;
 }
 
-absl::StatusOr<ParsedResult> ParseResult(std::span<const uint8_t> header, std::span<const uint8_t> payload) {
+absl::StatusOr<ParsedResult> ParseResult(std::span<const uint8_t> header,
+                                         std::span<const uint8_t> payload) {
   ParsedResult parsed;
   ResultHeader& h = parsed.header;
-  if (header.size() != sizeof(h)) return InvalidArgument("result header of {} bytes, not {}", header.size(), sizeof(h));
+  if (header.size() != sizeof(h))
+    return InvalidArgument("result header of {} bytes, not {}", header.size(), sizeof(h));
   std::memcpy(&h, header.data(), sizeof(h));
   if (h.magic != ResultHeader::kMagic || h.version != ResultHeader::kVersion ||
       h.code > static_cast<uint8_t>(ResultCode::kError)) {
@@ -68,11 +80,12 @@ absl::StatusOr<ParsedResult> ParseResult(std::span<const uint8_t> header, std::s
   }
   if (parsed.code == ResultCode::kError) fits = payload.size() <= kMaxText;
   if (parsed.code == ResultCode::kNotHosted) {
-    fits = payload.size() <= kMaxMessagePicks * sizeof(uint32_t) && payload.size() % sizeof(uint32_t) == 0;
+    fits = payload.size() <= kMaxMessagePicks * sizeof(uint32_t) &&
+           payload.size() % sizeof(uint32_t) == 0;
   }
   if (!fits) {
-    return InvalidArgument("result with code {} of {} picks of {} has {} bytes", int{h.code}, picks, hidden,
-                           payload.size());
+    return InvalidArgument("result with code {} of {} picks of {} has {} bytes", int{h.code}, picks,
+                           hidden, payload.size());
   }
   if (h.digest != Digest(payload.data(), payload.size())) return DataLoss("result is damaged");
   if (parsed.code == ResultCode::kOk) parsed.rows = payload;
@@ -100,7 +113,8 @@ DispatchMessage BuildDispatch(const RoutedRows& rows, std::span<const uint32_t> 
   for (size_t i = 0; i < chosen.size(); ++i) {
     const ExpertPick from = rows.picks[chosen[i]];
     if (i == 0 || from.row != rows.picks[chosen[i - 1]].row) {
-      std::memcpy(row_out + row * row_bytes, static_cast<const uint8_t*>(rows.rows) + from.row * row_bytes, row_bytes);
+      std::memcpy(row_out + row * row_bytes,
+                  static_cast<const uint8_t*>(rows.rows) + from.row * row_bytes, row_bytes);
       ++row;
     }
     const ExpertPick pick = {row - 1, from.expert};

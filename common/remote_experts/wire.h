@@ -1,6 +1,6 @@
-// The wire format between RemoteExperts and ExpertServer, one message each way per (client, host, layer,
-// call, attempt). All integers little-endian. Parsing checks every field against the bytes that are there
-// before anything is used, so a damaged or hostile message can only be refused.
+// The wire format between RemoteExperts and ExpertServer, one message each way per (client, host,
+// layer, call, attempt). All integers little-endian. Parsing checks every field against the bytes
+// that are there before anything is used, so a damaged or hostile message can only be refused.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +23,9 @@ inline constexpr uint64_t kMaxAnswerBytes = 16ull << 20;
 inline constexpr size_t kMaxText = 1024;
 
 #pragma pack(push, 1)
-// Payload: `picks` pairs of (row u32, expert u32), then the rows [rows, hidden] in the mode's type. Rows
-// are each there once; picks name them by their index in this message, ascending by (row, expert).
+// Payload: `picks` pairs of (row u32, expert u32), then the rows [rows, hidden] in the mode's type.
+// Rows are each there once; picks name them by their index in this message, ascending by (row,
+// expert).
 struct DispatchHeader {
   static constexpr uint32_t kMagic = 0x44454e43;  // "CNED"
   static constexpr uint16_t kVersion = 1;
@@ -66,13 +67,15 @@ struct ResultHeader {
 };
 #pragma pack(pop)
 
-// A dispatch whose every field was checked: picks ascending and in bounds, sizes exact, digest right.
+// A dispatch whose every field was checked: picks ascending and in bounds, sizes exact, digest
+// right.
 struct ParsedDispatch {
   DispatchHeader header;
   std::vector<ExpertPick> picks;
   std::span<const uint8_t> rows;  // inside the message
 };
-absl::StatusOr<ParsedDispatch> ParseDispatch(std::span<const uint8_t> header, std::span<const uint8_t> payload);
+absl::StatusOr<ParsedDispatch> ParseDispatch(std::span<const uint8_t> header,
+                                             std::span<const uint8_t> payload);
 
 struct ParsedResult {
   ResultHeader header;
@@ -81,15 +84,16 @@ struct ParsedResult {
   std::vector<uint32_t> missing;  // kNotHosted
   std::string text;               // kError
 };
-absl::StatusOr<ParsedResult> ParseResult(std::span<const uint8_t> header, std::span<const uint8_t> payload);
+absl::StatusOr<ParsedResult> ParseResult(std::span<const uint8_t> header,
+                                         std::span<const uint8_t> payload);
 
 // One message that owns its bytes, kept alive by the send's completion.
 struct DispatchMessage {
   DispatchHeader header;
   std::vector<uint8_t> payload;
 };
-// Takes out of `rows` what the picks `chosen` (ascending indices into rows.picks) need. Sets the fields
-// that follow from the rows; client, epoch, call, attempt and deadline_ms are the caller's.
+// Takes out of `rows` what the picks `chosen` (ascending indices into rows.picks) need. Sets the
+// fields that follow from the rows; client, epoch, call, attempt and deadline_ms are the caller's.
 DispatchMessage BuildDispatch(const RoutedRows& rows, std::span<const uint32_t> chosen);
 
 template <typename Header>

@@ -39,29 +39,35 @@ absl::StatusOr<TransportAddress> DecodeAddress(const std::string& bytes, Transpo
   Prefix prefix;
   uint64_t digest;
   if (bytes.size() < sizeof(prefix) + sizeof(digest)) {
-    return InvalidArgument("transport address of {} bytes is too short; a peer's Transport::Address() has at least {}",
-                           bytes.size(), sizeof(prefix) + sizeof(digest));
+    return InvalidArgument(
+        "transport address of {} bytes is too short; a peer's Transport::Address() has at least {}",
+        bytes.size(), sizeof(prefix) + sizeof(digest));
   }
   std::memcpy(&prefix, bytes.data(), sizeof(prefix));
   if (prefix.magic != kMagic || prefix.version != kVersion) {
-    return InvalidArgument("not a transport address of version {} (magic {:#x}, version {})", kVersion, prefix.magic,
-                           prefix.version);
+    return InvalidArgument("not a transport address of version {} (magic {:#x}, version {})",
+                           kVersion, prefix.magic, prefix.version);
   }
   if (prefix.native_bytes > kMaxNativeBytes ||
       bytes.size() != sizeof(prefix) + prefix.native_bytes + sizeof(digest)) {
-    return InvalidArgument("transport address of {} bytes announces {} native bytes", bytes.size(), prefix.native_bytes);
+    return InvalidArgument("transport address of {} bytes announces {} native bytes", bytes.size(),
+                           prefix.native_bytes);
   }
   const size_t covered = bytes.size() - sizeof(digest);
   std::memcpy(&digest, bytes.data() + covered, sizeof(digest));
   if (digest != Digest(bytes.data(), covered)) {
-    return InvalidArgument("transport address of {} bytes is damaged: its digest differs", bytes.size());
+    return InvalidArgument("transport address of {} bytes is damaged: its digest differs",
+                           bytes.size());
   }
   if (prefix.kind != static_cast<uint8_t>(expected)) {
-    return InvalidArgument("transport address is of backend {}, this transport is of backend {}; both sides need the same",
-                           prefix.kind, static_cast<int>(expected));
+    return InvalidArgument(
+        "transport address is of backend {}, this transport is of backend {}; both sides need the "
+        "same",
+        prefix.kind, static_cast<int>(expected));
   }
   if (prefix.incarnation == 0) return InvalidArgument("transport address names no incarnation");
-  return TransportAddress{expected, prefix.incarnation, bytes.substr(sizeof(prefix), prefix.native_bytes)};
+  return TransportAddress{expected, prefix.incarnation,
+                          bytes.substr(sizeof(prefix), prefix.native_bytes)};
 }
 
 }  // namespace conclave

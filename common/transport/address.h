@@ -1,5 +1,5 @@
-// What Transport::Address() hands out: which backend, which incarnation, and the backend's own bytes,
-// protected by a digest, since foreign bytes must never reach a library that trusts them.
+// What Transport::Address() hands out: which backend, which incarnation, and the backend's own
+// bytes, protected by a digest, since foreign bytes must never reach a library that trusts them.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,8 @@ struct TransportAddress {
 };
 
 std::string EncodeAddress(const TransportAddress& address);
-// InvalidArgument when the bytes are damaged, of another version or of another backend than `expected`.
+// InvalidArgument when the bytes are damaged, of another version or of another backend than
+// `expected`.
 absl::StatusOr<TransportAddress> DecodeAddress(const std::string& bytes, TransportKind expected);
 
 }  // namespace conclave

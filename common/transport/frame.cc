@@ -23,11 +23,13 @@ void SealFrame(FrameHeader& header, std::span<const uint8_t> body) {
   header.header_digest = HeaderDigest(header);
 }
 
-FrameCheck CheckFrame(std::span<const uint8_t> header_bytes, std::span<const uint8_t> body, FrameHeader* header) {
+FrameCheck CheckFrame(std::span<const uint8_t> header_bytes, std::span<const uint8_t> body,
+                      FrameHeader* header) {
   if (header_bytes.size() != sizeof(FrameHeader)) return FrameCheck::kForeign;
   std::memcpy(header, header_bytes.data(), sizeof(FrameHeader));
   const FrameHeader& h = *header;
-  if (h.magic != FrameHeader::kMagic || h.version != FrameHeader::kVersion || h.header_digest != HeaderDigest(h)) {
+  if (h.magic != FrameHeader::kMagic || h.version != FrameHeader::kVersion ||
+      h.header_digest != HeaderDigest(h)) {
     return FrameCheck::kForeign;
   }
   const bool aligned = h.offset % kFrameChunk == 0 && (h.offset < h.total || h.offset == 0);
@@ -36,7 +38,8 @@ FrameCheck CheckFrame(std::span<const uint8_t> header_bytes, std::span<const uin
       body.size() != h.bytes + (h.offset == 0 ? size_t{h.header_bytes} : 0)) {
     return FrameCheck::kForeign;
   }
-  return h.body_digest == Digest(body.data(), body.size()) ? FrameCheck::kGood : FrameCheck::kDamagedBody;
+  return h.body_digest == Digest(body.data(), body.size()) ? FrameCheck::kGood
+                                                           : FrameCheck::kDamagedBody;
 }
 
 }  // namespace conclave

@@ -18,8 +18,9 @@ FrameAssembler::Partial* FrameAssembler::Accept(const FrameHeader& h, Peer& peer
   const auto known = peer.messages.find(h.message);
   if (known != peer.messages.end()) {
     Partial& partial = known->second;
-    const bool fits = !partial.dropped && partial.payload.size() == h.total && partial.channel == h.channel &&
-                      partial.header.size() == h.header_bytes && !partial.seen[h.offset / kFrameChunk];
+    const bool fits = !partial.dropped && partial.payload.size() == h.total &&
+                      partial.channel == h.channel && partial.header.size() == h.header_bytes &&
+                      !partial.seen[h.offset / kFrameChunk];
     if (fits) return &partial;
     ++dropped_frames_;
     return nullptr;
@@ -43,7 +44,8 @@ FrameAssembler::Partial* FrameAssembler::Accept(const FrameHeader& h, Peer& peer
   return &partial;
 }
 
-void FrameAssembler::OnFrame(std::span<const uint8_t> header_bytes, std::span<const uint8_t> body, SteadyTime now) {
+void FrameAssembler::OnFrame(std::span<const uint8_t> header_bytes, std::span<const uint8_t> body,
+                             SteadyTime now) {
   FrameHeader h;
   const FrameCheck check = CheckFrame(header_bytes, body, &h);
   if (check == FrameCheck::kForeign) {
@@ -65,7 +67,8 @@ void FrameAssembler::OnFrame(std::span<const uint8_t> header_bytes, std::span<co
   Peer& peer = peers_[h.from];
   Partial* partial = Accept(h, peer);
   if (partial == nullptr) {
-    if (const auto it = peer.messages.find(h.message); it != peer.messages.end()) it->second.touched = now;
+    if (const auto it = peer.messages.find(h.message); it != peer.messages.end())
+      it->second.touched = now;
     return;
   }
   partial->touched = now;

@@ -24,9 +24,11 @@ struct AssemblerOptions {
 class FrameAssembler {
  public:
   using Sink = std::function<void(uint8_t channel, const IncomingMessage&)>;
-  FrameAssembler(const AssemblerOptions& options, Sink sink) : options_(options), sink_(std::move(sink)) {}
+  FrameAssembler(const AssemblerOptions& options, Sink sink)
+      : options_(options), sink_(std::move(sink)) {}
 
-  // Gives the message to the sink when this frame completes it; one of a single frame without a copy.
+  // Gives the message to the sink when this frame completes it; one of a single frame without a
+  // copy.
   void OnFrame(std::span<const uint8_t> header, std::span<const uint8_t> body, SteadyTime now);
   // Forgets what `from` has begun.
   void DropPeer(Incarnation from);

@@ -24,7 +24,9 @@ class ExpertBackendTest : public testing::TestWithParam<Param> {
     });
     ASSERT_TRUE(cluster_->AwaitReady().ok());
   }
-  ExpertBackend& backend() { return cluster_ ? static_cast<ExpertBackend&>(cluster_->remote()) : direct_; }
+  ExpertBackend& backend() {
+    return cluster_ ? static_cast<ExpertBackend&>(cluster_->remote()) : direct_;
+  }
 
   void ExpectExact(TestBatch& batch) {
     auto call = backend().Dispatch(batch.rows, batch.out.data());
@@ -77,7 +79,8 @@ TEST_P(ExpertBackendTest, SeveralThreads) {
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&, t] {
       for (int i = 0; i < kCalls; ++i) {
-        TestBatch batch(1 + i % 3, 1 + (i * 7 + t) % 40, 64, kTestExperts, 4, static_cast<uint32_t>(t * 100 + i));
+        TestBatch batch(1 + i % 3, 1 + (i * 7 + t) % 40, 64, kTestExperts, 4,
+                        static_cast<uint32_t>(t * 100 + i));
         auto call = backend().Dispatch(batch.rows, batch.out.data());
         if (call.ok() && (*call)->Wait().ok() && batch.OutputIsExact()) ++exact;
       }
@@ -101,8 +104,11 @@ TEST_P(ExpertBackendTest, ACallThatIsDroppedWritesNothingMore) {
 
 INSTANTIATE_TEST_SUITE_P(Backends, ExpertBackendTest,
                          testing::Values(Param{"direct", 0}, Param{"inproc", 1}, Param{"inproc", 2},
-                                         Param{"inproc", 3}, Param{"ucx", 1}, Param{"ucx", 2}, Param{"ucx", 3}),
-                         [](const auto& info) { return info.param.backend + std::to_string(info.param.hosts); });
+                                         Param{"inproc", 3}, Param{"ucx", 1}, Param{"ucx", 2},
+                                         Param{"ucx", 3}),
+                         [](const auto& info) {
+                           return info.param.backend + std::to_string(info.param.hosts);
+                         });
 
 }  // namespace
 }  // namespace conclave

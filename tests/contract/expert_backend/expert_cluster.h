@@ -48,7 +48,8 @@ class ExpertCluster : public ExpertPeerConnector {
 
   // As a service does it: both sides learn each other's address.
   absl::StatusOr<std::shared_ptr<Endpoint>> Connect(const std::string& id, Incarnation incarnation,
-                                                    std::function<void(absl::Status)> on_lost, SteadyTime) override {
+                                                    std::function<void(absl::Status)> on_lost,
+                                                    SteadyTime) override {
     for (auto& host : hosts_) {
       if (host->id != id || host->transport->incarnation() != incarnation) continue;
       {
@@ -73,7 +74,8 @@ class ExpertCluster : public ExpertPeerConnector {
         std::vector<ExpertReplica> replicas;
         const std::vector<int> on = places(expert);
         for (const int index : on) {
-          replicas.push_back({hosts_[index]->id, hosts_[index]->transport->incarnation(), 1.0f / on.size()});
+          replicas.push_back(
+              {hosts_[index]->id, hosts_[index]->transport->incarnation(), 1.0f / on.size()});
         }
         map->layers[layer].push_back(std::move(replicas));
       }
@@ -110,9 +112,11 @@ class ExpertCluster : public ExpertPeerConnector {
     host->transport = world_.Make();
     auto holds = [raw = host.get()](int layer, int expert) {
       MutexLock lock(raw->mu);
-      return layer > 0 && layer < kTestLayers && expert < kTestExperts && raw->not_held.count(expert) == 0;
+      return layer > 0 && layer < kTestLayers && expert < kTestExperts &&
+             raw->not_held.count(expert) == 0;
     };
-    host->server = std::make_unique<ExpertServer>(*host->transport, host->experts, holds, [] { return 1; }, options);
+    host->server = std::make_unique<ExpertServer>(
+        *host->transport, host->experts, holds, [] { return 1; }, options);
     hosts_.push_back(std::move(host));
   }
 

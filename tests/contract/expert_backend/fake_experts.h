@@ -1,4 +1,5 @@
-// A deterministic stand-in for real experts: the answer of a pick depends on layer, expert and row only.
+// A deterministic stand-in for real experts: the answer of a pick depends on layer, expert and row
+// only.
 #pragma once
 
 #include <atomic>
@@ -22,16 +23,19 @@ inline float RowValue(const RoutedRows& rows, uint32_t row, int j) {
 
 inline void FakeExpert(const RoutedRows& rows, ExpertPick pick, float* out) {
   for (int j = 0; j < rows.hidden; ++j) {
-    out[j] = RowValue(rows, pick.row, j) * (0.5f + static_cast<float>(pick.expert)) +
-             RowValue(rows, pick.row, (j * 7 + static_cast<int>(pick.expert)) % rows.hidden) / 3.0f +
-             static_cast<float>(rows.layer);
+    out[j] =
+        RowValue(rows, pick.row, j) * (0.5f + static_cast<float>(pick.expert)) +
+        RowValue(rows, pick.row, (j * 7 + static_cast<int>(pick.expert)) % rows.hidden) / 3.0f +
+        static_cast<float>(rows.layer);
   }
 }
 
 class FakeExperts : public ExpertBackend {
  public:
-  absl::StatusOr<std::unique_ptr<ExpertCall>> Dispatch(const RoutedRows& rows, float* out) override {
-    if (rows.hidden == kRefusedHidden) return InvalidArgument("this model has no rows of {}", rows.hidden);
+  absl::StatusOr<std::unique_ptr<ExpertCall>> Dispatch(const RoutedRows& rows,
+                                                       float* out) override {
+    if (rows.hidden == kRefusedHidden)
+      return InvalidArgument("this model has no rows of {}", rows.hidden);
     return std::make_unique<Call>(*this, rows, out);
   }
 
@@ -58,10 +62,12 @@ class FakeExperts : public ExpertBackend {
  private:
   class Call : public ExpertCall {
    public:
-    Call(FakeExperts& owner, const RoutedRows& rows, float* out) : owner_(owner), rows_(rows), out_(out) {}
+    Call(FakeExperts& owner, const RoutedRows& rows, float* out)
+        : owner_(owner), rows_(rows), out_(out) {}
     absl::Status Wait() override {
       owner_.Pass();
-      for (size_t i = 0; i < rows_.picks.size(); ++i) FakeExpert(rows_, rows_.picks[i], out_ + i * rows_.hidden);
+      for (size_t i = 0; i < rows_.picks.size(); ++i)
+        FakeExpert(rows_, rows_.picks[i], out_ + i * rows_.hidden);
       return absl::OkStatus();
     }
 
@@ -88,7 +94,9 @@ class FakeExperts : public ExpertBackend {
 struct TestBatch {
   TestBatch(int layer, int num_rows, int hidden, int experts, int picks_per_row, uint32_t seed,
             ComputeMode mode = ComputeMode::kF32) {
-    auto next = [state = seed * 2654435761u + 1]() mutable { return state = state * 1664525u + 1013904223u; };
+    auto next = [state = seed * 2654435761u + 1]() mutable {
+      return state = state * 1664525u + 1013904223u;
+    };
     const size_t values = static_cast<size_t>(num_rows) * hidden;
     memory.resize(values * ActivationBytes(mode));
     for (size_t i = 0; i < values; ++i) {
@@ -116,7 +124,8 @@ struct TestBatch {
     rows.rows = memory.data();
     rows.picks = picks;
     expected.resize(picks.size() * hidden);
-    for (size_t i = 0; i < picks.size(); ++i) FakeExpert(rows, picks[i], expected.data() + i * hidden);
+    for (size_t i = 0; i < picks.size(); ++i)
+      FakeExpert(rows, picks[i], expected.data() + i * hidden);
     out.assign(expected.size(), -12345.0f);
   }
   TestBatch(const TestBatch&) = delete;

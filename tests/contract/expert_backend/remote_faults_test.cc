@@ -1,4 +1,5 @@
-// What goes wrong between RemoteExperts and its hosts, and what the caller sees of it: nothing but time.
+// What goes wrong between RemoteExperts and its hosts, and what the caller sees of it: nothing but
+// time.
 #include <gtest/gtest.h>
 
 #include <thread>
@@ -14,7 +15,8 @@ using std::chrono::milliseconds;
 
 class RemoteFaultsTest : public testing::TestWithParam<const char*> {
  protected:
-  void Start(int hosts, RemoteExpertsOptions options = {}, ExpertServerOptions server_options = {}) {
+  void Start(int hosts, RemoteExpertsOptions options = {},
+             ExpertServerOptions server_options = {}) {
     cluster_ = std::make_unique<ExpertCluster>(GetParam(), hosts, options, server_options);
     // Ready asks for one replica of each expert: with one each, for every host.
     cluster_->Place(1, [&](int e) { return std::vector<int>{e % hosts}; });
@@ -86,7 +88,8 @@ TEST_P(RemoteFaultsTest, TheOnlyHostIsAskedAgainWhenItIsLate) {
     EXPECT_TRUE(batch.OutputIsExact());
   });
   const SteadyTime deadline = After(kTestPatience);
-  while (cluster_->remote().counters().retries_late == 0 && Now() < deadline) std::this_thread::yield();
+  while (cluster_->remote().counters().retries_late == 0 && Now() < deadline)
+    std::this_thread::yield();
   EXPECT_GE(cluster_->remote().counters().retries_late, 1u);
   cluster_->host(0).experts.Release();
   waiter.join();
@@ -149,7 +152,8 @@ TEST_P(RemoteFaultsTest, MapsThatChangeUnderTrafficNeverShow) {
   std::thread mover([&] {
     for (uint64_t epoch = 1000; !end; ++epoch) {
       cluster_->Place(epoch, [&](int e) {
-        return std::vector<int>{static_cast<int>((epoch + e) % 3), static_cast<int>((epoch + e + 1) % 3)};
+        return std::vector<int>{static_cast<int>((epoch + e) % 3),
+                                static_cast<int>((epoch + e + 1) % 3)};
       });
       std::this_thread::yield();
     }
@@ -179,7 +183,8 @@ TEST_P(RemoteFaultsTest, ABusyHostIsAskedAgain) {
     });
   }
   const SteadyTime deadline = After(kTestPatience);
-  while (cluster_->remote().counters().retries_busy == 0 && Now() < deadline) std::this_thread::yield();
+  while (cluster_->remote().counters().retries_busy == 0 && Now() < deadline)
+    std::this_thread::yield();
   EXPECT_GE(cluster_->remote().counters().retries_busy, 1u);
   cluster_->host(0).experts.Release();
   for (auto& thread : threads) thread.join();
@@ -272,10 +277,12 @@ TEST_P(RemoteFaultsTest, HostileMessagesAreCountedAndHarmNothing) {
     for (const int bit : {0, 7}) {
       auto h = header;
       h[i] = static_cast<uint8_t>(h[i] ^ (1 << bit));
-      if (i >= 7 && i < 8) continue;                                                  // reserved
+      if (i >= 7 && i < 8) continue;  // reserved
       if (i >= offsetof(DispatchHeader, attempt) && i < offsetof(DispatchHeader, layer)) continue;
-      if (i >= offsetof(DispatchHeader, deadline_ms) && i < offsetof(DispatchHeader, digest)) continue;
-      if (i >= offsetof(DispatchHeader, layer) && i < offsetof(DispatchHeader, rows)) continue;  // NOT_HOSTED
+      if (i >= offsetof(DispatchHeader, deadline_ms) && i < offsetof(DispatchHeader, digest))
+        continue;
+      if (i >= offsetof(DispatchHeader, layer) && i < offsetof(DispatchHeader, rows))
+        continue;  // NOT_HOSTED
       send(h, message.payload);
     }
   }
@@ -288,7 +295,8 @@ TEST_P(RemoteFaultsTest, HostileMessagesAreCountedAndHarmNothing) {
   damaged[damaged.size() / 2] ^= 1;
   send(header, damaged);
   const SteadyTime deadline = After(kTestPatience);
-  while (host.server->counters().invalid < static_cast<uint64_t>(count) && Now() < deadline) std::this_thread::yield();
+  while (host.server->counters().invalid < static_cast<uint64_t>(count) && Now() < deadline)
+    std::this_thread::yield();
   EXPECT_EQ(host.server->counters().invalid, static_cast<uint64_t>(count));
   bool complete = false;
   sent.Await(&complete);

@@ -24,7 +24,8 @@ class Inbox {
   MessageHandler Handler() {
     return [this](const IncomingMessage& m) {
       MutexLock lock(mu_);
-      messages_.push_back({m.from, {m.header.begin(), m.header.end()}, {m.payload.begin(), m.payload.end()}});
+      messages_.push_back(
+          {m.from, {m.header.begin(), m.header.end()}, {m.payload.begin(), m.payload.end()}});
       changed_.NotifyAll();
     };
   }
@@ -96,23 +97,24 @@ inline std::vector<uint8_t> Pattern(size_t bytes, uint64_t seed) {
 }
 
 // Sends bytes that stay alive until their completion.
-inline void SendBytes(Endpoint& to, Channel channel, std::vector<uint8_t> header, std::vector<uint8_t> payload,
-                      std::function<void(absl::Status)> done) {
+inline void SendBytes(Endpoint& to, Channel channel, std::vector<uint8_t> header,
+                      std::vector<uint8_t> payload, std::function<void(absl::Status)> done) {
   struct Owned {
     std::vector<uint8_t> header, payload;
   };
   auto owned = std::make_shared<Owned>(Owned{std::move(header), std::move(payload)});
   const std::span<const uint8_t> piece(owned->payload);
-  to.Send(channel, owned->header, {&piece, 1}, [owned, done = std::move(done)](absl::Status status) {
-    if (done) done(std::move(status));
-  });
+  to.Send(channel, owned->header, {&piece, 1},
+          [owned, done = std::move(done)](absl::Status status) {
+            if (done) done(std::move(status));
+          });
 }
 
 // Answers every dispatch with its own bytes on the result channel, from within the handler.
 inline MessageHandler Echo(std::shared_ptr<Endpoint> to) {
   return [to = std::move(to)](const IncomingMessage& m) {
-    SendBytes(*to, Channel::kExpertResult, {m.header.begin(), m.header.end()}, {m.payload.begin(), m.payload.end()},
-              nullptr);
+    SendBytes(*to, Channel::kExpertResult, {m.header.begin(), m.header.end()},
+              {m.payload.begin(), m.payload.end()}, nullptr);
   };
 }
 

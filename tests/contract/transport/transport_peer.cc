@@ -1,5 +1,6 @@
-// The other end of the process tests: says its address on stdout (hexadecimal, one line), reads the test's
-// address from stdin, then echoes dispatches as results until it is killed or its stdin ends.
+// The other end of the process tests: says its address on stdout (hexadecimal, one line), reads the
+// test's address from stdin, then echoes dispatches as results until it is killed or its stdin
+// ends.
 #include <signal.h>
 #include <sys/prctl.h>
 

@@ -53,15 +53,18 @@ TEST_P(TransportTest, PingPongNamesTheSender) {
 }
 
 TEST_P(TransportTest, EverySizeArrivesWhole) {
-  const std::vector<size_t> sizes = {0, 1, 61311, 61312, 61313, 65535, 65536, 122624, 1 << 20, (5 << 20) + 3};
+  const std::vector<size_t> sizes = {0,     1,     61311,  61312,   61313,
+                                     65535, 65536, 122624, 1 << 20, (5 << 20) + 3};
   for (size_t i = 0; i < sizes.size(); ++i) {
-    SendBytes(*to_b_, Channel::kExpertDispatch, Pattern(i % 2 == 0 ? 4096 : i, i), Pattern(sizes[i], i), sent_.Next());
+    SendBytes(*to_b_, Channel::kExpertDispatch, Pattern(i % 2 == 0 ? 4096 : i, i),
+              Pattern(sizes[i], i), sent_.Next());
   }
   const auto messages = inbox_.Await(sizes.size());
   ASSERT_EQ(messages.size(), sizes.size());
   for (size_t i = 0; i < sizes.size(); ++i) {  // in any order
     const auto header = Pattern(i % 2 == 0 ? 4096 : i, i);
-    const auto found = std::find_if(messages.begin(), messages.end(), [&](const auto& m) { return m.header == header; });
+    const auto found = std::find_if(messages.begin(), messages.end(),
+                                    [&](const auto& m) { return m.header == header; });
     ASSERT_NE(found, messages.end()) << sizes[i];
     EXPECT_TRUE(found->payload == Pattern(sizes[i], i)) << sizes[i];
   }
@@ -95,11 +98,13 @@ TEST_P(TransportTest, ManySendersAtOnce) {
   for (int t = 0; t < kTransports * kThreads; ++t) {
     threads.emplace_back([&, t] {
       for (int i = 0; i < kMessages; ++i) {
-        auto payload = Pattern(static_cast<size_t>((t * 37 + i * 7919) % 200000), static_cast<uint64_t>(t * 1000 + i));
+        auto payload = Pattern(static_cast<size_t>((t * 37 + i * 7919) % 200000),
+                               static_cast<uint64_t>(t * 1000 + i));
         const uint64_t digest = Digest(payload.data(), payload.size());
         std::vector<uint8_t> header(8);
         std::memcpy(header.data(), &digest, 8);
-        SendBytes(*endpoints[t % kTransports], Channel::kKvPush, header, std::move(payload), sent_.Next());
+        SendBytes(*endpoints[t % kTransports], Channel::kKvPush, header, std::move(payload),
+                  sent_.Next());
       }
     });
   }
@@ -119,7 +124,8 @@ TEST_P(TransportTest, ManySendersAtOnce) {
 }
 
 TEST_P(TransportTest, CloseEndsEverySendOnce) {
-  for (int i = 0; i < 40; ++i) SendBytes(*to_b_, Channel::kKvPush, {}, Pattern(1 << 20, 1), sent_.Next());
+  for (int i = 0; i < 40; ++i)
+    SendBytes(*to_b_, Channel::kKvPush, {}, Pattern(1 << 20, 1), sent_.Next());
   to_b_->Close();
   for (int i = 0; i < 3; ++i) SendBytes(*to_b_, Channel::kKvPush, {}, {1}, sent_.Next());
   bool complete = false;
@@ -131,7 +137,8 @@ TEST_P(TransportTest, CloseEndsEverySendOnce) {
 }
 
 TEST_P(TransportTest, OwnStopEndsEverySendOnce) {
-  for (int i = 0; i < 20; ++i) SendBytes(*to_b_, Channel::kKvPush, {}, Pattern(1 << 20, 1), sent_.Next());
+  for (int i = 0; i < 20; ++i)
+    SendBytes(*to_b_, Channel::kKvPush, {}, Pattern(1 << 20, 1), sent_.Next());
   a_->Stop();
   SendBytes(*to_b_, Channel::kKvPush, {}, {1}, sent_.Next());
   bool complete = false;
@@ -159,7 +166,8 @@ TEST_P(TransportTest, AStoppedPeerIsLostOnce) {
 
 TEST_P(TransportTest, ForeignAndDamagedAddressesAreRefused) {
   const std::string good = b_->Address();
-  std::vector<std::string> bad = {"", "x", std::string(200, '\0'), good.substr(0, good.size() - 1), good + "x"};
+  std::vector<std::string> bad = {"", "x", std::string(200, '\0'), good.substr(0, good.size() - 1),
+                                  good + "x"};
   for (size_t i = 0; i < good.size(); i += 3) {
     bad.push_back(good);
     bad.back()[i] = static_cast<char>(bad.back()[i] ^ 0x10);
@@ -201,7 +209,8 @@ TEST_P(TransportTest, NoHandlerRunsAfterItWasRemoved) {
     ++calls;
     inside = false;
   });
-  for (int i = 0; i < 200; ++i) SendBytes(*to_b_, Channel::kKvPush, {}, Pattern(50000, 1), sent_.Next());
+  for (int i = 0; i < 200; ++i)
+    SendBytes(*to_b_, Channel::kKvPush, {}, Pattern(50000, 1), sent_.Next());
   const SteadyTime deadline = After(kTestPatience);
   while (calls == 0 && Now() < deadline) std::this_thread::yield();
   b_->SetHandler(Channel::kKvPush, nullptr);

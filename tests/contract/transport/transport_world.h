@@ -1,4 +1,5 @@
-// The transports of one test, all of one backend, so that a suite runs unchanged over every backend.
+// The transports of one test, all of one backend, so that a suite runs unchanged over every
+// backend.
 #pragma once
 
 #include <gtest/gtest.h>

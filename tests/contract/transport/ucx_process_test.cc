@@ -79,11 +79,13 @@ TEST(UcxProcessTest, SurvivesTenKillsUnderTraffic) {
     ASSERT_TRUE(endpoint.ok()) << endpoint.status();
     peer.Introduce(**transport);
     for (int i = 0; i < 40; ++i) {
-      SendBytes(**endpoint, Channel::kExpertDispatch, {}, Pattern(static_cast<size_t>(i % 8) * 65536 + 10, 1), sent.Next());
+      SendBytes(**endpoint, Channel::kExpertDispatch, {},
+                Pattern(static_cast<size_t>(i % 8) * 65536 + 10, 1), sent.Next());
     }
     ASSERT_GE(inbox.Await(1 + round % 5).size(), 1u);  // in full flight
     peer.Kill();
-    for (int i = 0; i < 40; ++i) SendBytes(**endpoint, Channel::kExpertDispatch, {}, Pattern(300000, 2), sent.Next());
+    for (int i = 0; i < 40; ++i)
+      SendBytes(**endpoint, Channel::kExpertDispatch, {}, Pattern(300000, 2), sent.Next());
     bool complete = false;
     const auto why = lost.Await(&complete);
     ASSERT_TRUE(complete) << "round " << round;
@@ -147,7 +149,8 @@ TEST(UcxProcessTest, AFrozenPeerHoldsUpNeitherCloseNorStop) {
     SendBytes(**endpoint, Channel::kExpertDispatch, {}, {1}, nullptr);
     ASSERT_EQ(inbox.Await(1).size(), 1u);
     peer.Signal(SIGSTOP);
-    for (int i = 0; i < 64; ++i) SendBytes(**endpoint, Channel::kKvPush, {}, Pattern(1 << 20, 1), sent.Next());
+    for (int i = 0; i < 64; ++i)
+      SendBytes(**endpoint, Channel::kKvPush, {}, Pattern(1 << 20, 1), sent.Next());
     if (close_first) (*endpoint)->Close();
     if (!close_first) (*transport)->Stop();
     bool complete = false;

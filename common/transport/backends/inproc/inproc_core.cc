@@ -16,7 +16,8 @@ absl::Status Closed(Incarnation incarnation) {
   return Unavailable("endpoint to in-process peer {:016x} was closed", incarnation);
 }
 
-void Append(std::vector<std::weak_ptr<InprocLink>>& links, const std::shared_ptr<InprocLink>& link) {
+void Append(std::vector<std::weak_ptr<InprocLink>>& links,
+            const std::shared_ptr<InprocLink>& link) {
   std::erase_if(links, [](const auto& entry) { return entry.expired(); });
   links.push_back(link);
 }
@@ -93,18 +94,21 @@ void InprocCore::AddOutgoing(const std::shared_ptr<InprocLink>& link) {
   Append(outgoing_, link);
 }
 
-InprocCore::Message InprocCore::Copy(Incarnation from, Channel channel, std::span<const uint8_t> header,
+InprocCore::Message InprocCore::Copy(Incarnation from, Channel channel,
+                                     std::span<const uint8_t> header,
                                      std::span<const std::span<const uint8_t>> pieces) {
   Message message{from, channel, {header.begin(), header.end()}, {}};
   size_t bytes = 0;
   for (const auto& piece : pieces) bytes += piece.size();
   message.payload.reserve(bytes);
-  for (const auto& piece : pieces) message.payload.insert(message.payload.end(), piece.begin(), piece.end());
+  for (const auto& piece : pieces)
+    message.payload.insert(message.payload.end(), piece.begin(), piece.end());
   return message;
 }
 
 void InprocCore::Enqueue(const std::shared_ptr<InprocLink>& link, Channel channel,
-                         std::span<const uint8_t> header, std::span<const std::span<const uint8_t>> pieces,
+                         std::span<const uint8_t> header,
+                         std::span<const std::span<const uint8_t>> pieces,
                          std::function<void(absl::Status)> done) {
   const Incarnation from = link->from->incarnation();
   bool room;
@@ -170,7 +174,8 @@ void InprocCore::AdmitParked() {
     while (!parked_.empty() && queued_bytes_ < max_queued_bytes_) {
       Parked& front = parked_.front();
       // Under the lock, so that Close cannot take the memory away meanwhile.
-      ready_.push_back(Copy(front.link->from->incarnation(), front.channel, front.header, front.pieces));
+      ready_.push_back(
+          Copy(front.link->from->incarnation(), front.channel, front.header, front.pieces));
       queued_bytes_ += ready_.back().bytes();
       handed_on.push_back(std::move(front.done));
       parked_.pop_front();

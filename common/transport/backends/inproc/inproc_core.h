@@ -1,6 +1,6 @@
-// The receiving half of an in-process transport: its queue and its progress thread. A sender copies a
-// message straight into the receiver's queue; while the queue is full, messages wait as references at
-// the receiver ("parked") and are copied by its thread as room appears.
+// The receiving half of an in-process transport: its queue and its progress thread. A sender copies
+// a message straight into the receiver's queue; while the queue is full, messages wait as
+// references at the receiver ("parked") and are copied by its thread as room appears.
 #pragma once
 
 #include <atomic>
@@ -53,8 +53,9 @@ class InprocCore {
   // False when stopped.
   bool AddIncoming(const std::shared_ptr<InprocLink>& link);
   void AddOutgoing(const std::shared_ptr<InprocLink>& link);
-  void Enqueue(const std::shared_ptr<InprocLink>& link, Channel channel, std::span<const uint8_t> header,
-               std::span<const std::span<const uint8_t>> pieces, std::function<void(absl::Status)> done);
+  void Enqueue(const std::shared_ptr<InprocLink>& link, Channel channel,
+               std::span<const uint8_t> header, std::span<const std::span<const uint8_t>> pieces,
+               std::function<void(absl::Status)> done);
   // Marks `link` closed and fails what it parked here. Idempotent.
   void CloseIncoming(InprocLink& link);
   // Runs `task` on the progress thread; dropped when stopped.

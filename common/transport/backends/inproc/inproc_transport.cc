@@ -25,7 +25,8 @@ class InprocEndpoint : public Endpoint {
             std::span<const std::span<const uint8_t>> pieces,
             std::function<void(absl::Status)> done) override {
     if (header.size() > kMaxHeaderBytes) {
-      return done(InvalidArgument("message header of {} bytes, the limit is {}", header.size(), kMaxHeaderBytes));
+      return done(InvalidArgument("message header of {} bytes, the limit is {}", header.size(),
+                                  kMaxHeaderBytes));
     }
     uint64_t bytes = header.size();
     for (const auto& piece : pieces) bytes += piece.size();
@@ -37,8 +38,11 @@ class InprocEndpoint : public Endpoint {
   }
 
   absl::Status Health() const override {
-    if (link_->closed) return Unavailable("endpoint to in-process peer {:016x} was closed", link_->to->incarnation());
-    if (link_->lost) return Unavailable("in-process peer {:016x} has stopped", link_->to->incarnation());
+    if (link_->closed)
+      return Unavailable("endpoint to in-process peer {:016x} was closed",
+                         link_->to->incarnation());
+    if (link_->lost)
+      return Unavailable("in-process peer {:016x} has stopped", link_->to->incarnation());
     return absl::OkStatus();
   }
 
@@ -53,8 +57,9 @@ class InprocTransport : public Transport {
  public:
   InprocTransport(std::shared_ptr<InprocHub> hub, const InprocOptions& options)
       : hub_(std::move(hub)),
-        core_(std::make_shared<InprocCore>(options.incarnation != 0 ? options.incarnation : RandomId(),
-                                           options.max_queued_bytes)) {
+        core_(std::make_shared<InprocCore>(
+            options.incarnation != 0 ? options.incarnation : RandomId(),
+            options.max_queued_bytes)) {
     core_->Start();
     hub_->Add(core_);
   }
@@ -68,14 +73,16 @@ class InprocTransport : public Transport {
     core_->handlers().Set(channel, std::move(handler));
   }
 
-  absl::StatusOr<std::shared_ptr<Endpoint>> Connect(const std::string& address,
-                                                    std::function<void(absl::Status)> on_lost) override {
-    ASSIGN_OR_RETURN(const TransportAddress decoded, DecodeAddress(address, TransportKind::kInproc));
+  absl::StatusOr<std::shared_ptr<Endpoint>> Connect(
+      const std::string& address, std::function<void(absl::Status)> on_lost) override {
+    ASSIGN_OR_RETURN(const TransportAddress decoded,
+                     DecodeAddress(address, TransportKind::kInproc));
     auto link = std::make_shared<InprocLink>();
     link->from = core_;
     link->to = hub_->Find(decoded.incarnation);
     if (link->to == nullptr) {
-      return Unavailable("no transport with incarnation {:016x} lives in this process", decoded.incarnation);
+      return Unavailable("no transport with incarnation {:016x} lives in this process",
+                         decoded.incarnation);
     }
     {
       MutexLock lock(link->mu);
@@ -114,7 +121,8 @@ class InprocTransport : public Transport {
 
 std::shared_ptr<InprocHub> MakeInprocHub() { return std::make_shared<InprocHub>(); }
 
-std::unique_ptr<Transport> MakeInprocTransport(std::shared_ptr<InprocHub> hub, const InprocOptions& options) {
+std::unique_ptr<Transport> MakeInprocTransport(std::shared_ptr<InprocHub> hub,
+                                               const InprocOptions& options) {
   return std::make_unique<InprocTransport>(std::move(hub), options);
 }
 

@@ -13,11 +13,13 @@ class InprocHub;
 std::shared_ptr<InprocHub> MakeInprocHub();
 
 struct InprocOptions {
-  Incarnation incarnation = 0;               // 0: a random one
-  int64_t max_queued_bytes = 64ll << 20;     // unread by this transport's handlers; senders wait beyond it
+  Incarnation incarnation = 0;  // 0: a random one
+  int64_t max_queued_bytes =
+      64ll << 20;  // unread by this transport's handlers; senders wait beyond it
 };
 
 // The hub is kept alive by its transports.
-std::unique_ptr<Transport> MakeInprocTransport(std::shared_ptr<InprocHub> hub, const InprocOptions& options = {});
+std::unique_ptr<Transport> MakeInprocTransport(std::shared_ptr<InprocHub> hub,
+                                               const InprocOptions& options = {});
 
 }  // namespace conclave

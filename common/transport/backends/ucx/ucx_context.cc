@@ -12,8 +12,8 @@
 namespace conclave {
 namespace {
 
-// UCX's process-wide habits: it logs to stdout, warns about unknown environment variables and catches
-// SIGSEGV and its kind. The service has its own log and its own crashes.
+// UCX's process-wide habits: it logs to stdout, warns about unknown environment variables and
+// catches SIGSEGV and its kind. The service has its own log and its own crashes.
 void TameUcx() {
   static std::once_flag once;
   std::call_once(once, [] {
@@ -24,8 +24,9 @@ void TameUcx() {
 }
 
 absl::Status Failed(const char* what, ucs_status_t status, const UcxOptions& options) {
-  return Unavailable("UCX: {} failed: {} (tls {}, device {}; does the device exist and have an address?)", what,
-                     ucs_status_string(status), options.tls, options.device);
+  return Unavailable(
+      "UCX: {} failed: {} (tls {}, device {}; does the device exist and have an address?)", what,
+      ucs_status_string(status), options.tls, options.device);
 }
 
 struct ConfigRelease {
@@ -40,7 +41,8 @@ absl::StatusOr<std::unique_ptr<ucp_config_t, ConfigRelease>> MakeConfig(const Uc
   const std::pair<const char*, const char*> required[] = {
       {"TLS", options.tls.c_str()},
       {"NET_DEVICES", options.device.c_str()},
-      {"RNDV_THRESH", "inf"},  // eager only: a killed peer in the middle of a rendezvous aborts the survivor
+      {"RNDV_THRESH",
+       "inf"},  // eager only: a killed peer in the middle of a rendezvous aborts the survivor
   };
   for (const auto& [name, value] : required) {
     status = ucp_config_modify(config.get(), name, value);
@@ -51,7 +53,8 @@ absl::StatusOr<std::unique_ptr<ucp_config_t, ConfigRelease>> MakeConfig(const Uc
       {"TCP_KEEPIDLE", "2s"}, {"TCP_KEEPINTVL", "1s"}, {"TCP_KEEPCNT", "3"}};
   for (const auto& [name, value] : wanted) {
     status = ucp_config_modify(config.get(), name, value);
-    if (status != UCS_OK) LogDebug("UCX setting not taken", {{"name", name}, {"error", ucs_status_string(status)}});
+    if (status != UCS_OK)
+      LogDebug("UCX setting not taken", {{"name", name}, {"error", ucs_status_string(status)}});
   }
   return config;
 }

@@ -22,7 +22,8 @@ class UcxContext {
   int event_fd() const { return event_fd_; }  // readable when an armed worker has work; UCX's
   // The worker's own address.
   const std::string& address() const { return address_; }
-  // Lets the worker live on for the rest of the process: destroying one with unfinished requests aborts.
+  // Lets the worker live on for the rest of the process: destroying one with unfinished requests
+  // aborts.
   void Abandon() { abandoned_ = true; }
 
  private:

@@ -40,7 +40,8 @@ absl::Status UcxPeer::Open(ucp_worker_h worker) {
 }
 
 void UcxPeer::Enqueue(std::shared_ptr<UcxSend> send) {
-  if (absl::Status status = send->handle->Health(); !status.ok()) return Finish(*send, std::move(status));
+  if (absl::Status status = send->handle->Health(); !status.ok())
+    return Finish(*send, std::move(status));
   if (doomed_) return Finish(*send, doom_);
   unfinished_.push_back(std::move(send));
 }
@@ -114,13 +115,14 @@ bool UcxPeer::Pump(int budget, uint64_t* last_message) {
     ++frames_in_flight_;
     any = true;
     ucp_request_param_t param = {};
-    param.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA | UCP_OP_ATTR_FIELD_FLAGS;
+    param.op_attr_mask =
+        UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA | UCP_OP_ATTR_FIELD_FLAGS;
     param.flags = UCP_AM_SEND_FLAG_EAGER;
     param.cb.send = &UcxPeer::OnFrameSent;
     param.user_data = frame.get();
     const ucs_status_ptr_t request =
-        ucp_am_send_nbx(endpoint_, kUcxFrameId, &frame->header, sizeof(frame->header), frame->body.data(),
-                        frame->body.size(), &param);
+        ucp_am_send_nbx(endpoint_, kUcxFrameId, &frame->header, sizeof(frame->header),
+                        frame->body.data(), frame->body.size(), &param);
     if (UCS_PTR_IS_PTR(request)) {
       frame.release();  // OnFrameSent gets it back
     } else {

@@ -1,5 +1,5 @@
-// One peer of a UCX worker: its UCP endpoint, the handles that users got for it, and the messages that are
-// on their way to it. Everything but the atomics belongs to the progress thread.
+// One peer of a UCX worker: its UCP endpoint, the handles that users got for it, and the messages
+// that are on their way to it. Everything but the atomics belongs to the progress thread.
 #pragma once
 
 #include <ucp/api/ucp.h>
@@ -39,8 +39,8 @@ struct UcxSend {
   std::vector<std::span<const uint8_t>> pieces;
   std::function<void(absl::Status)> done;
   uint64_t id = 0;
-  uint64_t total = 0;   // payload bytes
-  uint64_t cut = 0;     // payload bytes that are in frames
+  uint64_t total = 0;  // payload bytes
+  uint64_t cut = 0;    // payload bytes that are in frames
   bool all_cut = false;
   bool finished = false;  // `done` was called
   int frames_in_flight = 0;
@@ -63,7 +63,8 @@ struct UcxSendCounters {
 
 class UcxPeer : public std::enable_shared_from_this<UcxPeer> {
  public:
-  UcxPeer(Incarnation self, Incarnation remote, std::string native, std::shared_ptr<UcxSendCounters> counters)
+  UcxPeer(Incarnation self, Incarnation remote, std::string native,
+          std::shared_ptr<UcxSendCounters> counters)
       : self_(self), remote_(remote), native_(std::move(native)), counters_(std::move(counters)) {}
 
   Incarnation remote() const { return remote_; }
@@ -77,8 +78,8 @@ class UcxPeer : public std::enable_shared_from_this<UcxPeer> {
   void Enqueue(std::shared_ptr<UcxSend> send);
   // Hands frames to UCX, at most `budget`; true when it handed on any. Errors doom the peer.
   bool Pump(int budget, uint64_t* last_message);
-  // Fails everything, tells the handles' on_lost (not when `quietly`), and closes the UCP endpoint by force: returns UCX's
-  // request to wait for, or null. Idempotent.
+  // Fails everything, tells the handles' on_lost (not when `quietly`), and closes the UCP endpoint
+  // by force: returns UCX's request to wait for, or null. Idempotent.
   ucs_status_ptr_t Shut(const absl::Status& why, bool quietly);
   bool doomed() const { return doomed_; }
   const absl::Status& doom() const { return doom_; }

@@ -20,7 +20,8 @@ class UcxEndpoint : public Endpoint {
             std::span<const std::span<const uint8_t>> pieces,
             std::function<void(absl::Status)> done) override {
     if (header.size() > kMaxHeaderBytes) {
-      return done(InvalidArgument("message header of {} bytes, the limit is {}", header.size(), kMaxHeaderBytes));
+      return done(InvalidArgument("message header of {} bytes, the limit is {}", header.size(),
+                                  kMaxHeaderBytes));
     }
     if (absl::Status status = handle_->Health(); !status.ok()) return done(std::move(status));
     auto send = std::make_shared<UcxSend>();
@@ -54,8 +55,8 @@ class UcxTransport : public Transport {
   void SetHandler(Channel channel, MessageHandler handler) override {
     worker_->handlers().Set(channel, std::move(handler));
   }
-  absl::StatusOr<std::shared_ptr<Endpoint>> Connect(const std::string& address,
-                                                    std::function<void(absl::Status)> on_lost) override {
+  absl::StatusOr<std::shared_ptr<Endpoint>> Connect(
+      const std::string& address, std::function<void(absl::Status)> on_lost) override {
     ASSIGN_OR_RETURN(TransportAddress decoded, DecodeAddress(address, TransportKind::kUcx));
     auto handle = std::make_shared<UcxHandle>(decoded.incarnation);
     handle->on_lost = std::move(on_lost);

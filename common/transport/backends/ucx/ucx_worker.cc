@@ -24,7 +24,8 @@ absl::Status Stopped() { return Unavailable("the transport was stopped"); }
 
 }  // namespace
 
-UcxWorker::UcxWorker(std::unique_ptr<UcxContext> context, Incarnation self, const UcxOptions& options)
+UcxWorker::UcxWorker(std::unique_ptr<UcxContext> context, Incarnation self,
+                     const UcxOptions& options)
     : context_(std::move(context)),
       self_(self),
       spin_(options.spin_us),
@@ -47,12 +48,14 @@ UcxWorker::~UcxWorker() {
 absl::Status UcxWorker::Start() {
   wake_fd_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   epoll_fd_ = epoll_create1(EPOLL_CLOEXEC);
-  if (wake_fd_ < 0 || epoll_fd_ < 0) return Unavailable("no event descriptors: {}", std::strerror(errno));
+  if (wake_fd_ < 0 || epoll_fd_ < 0)
+    return Unavailable("no event descriptors: {}", std::strerror(errno));
   for (const int fd : {wake_fd_, context_->event_fd()}) {
     epoll_event event = {};
     event.events = EPOLLIN;
     event.data.fd = fd;
-    if (epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &event) != 0) return Unavailable("epoll: {}", std::strerror(errno));
+    if (epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &event) != 0)
+      return Unavailable("epoll: {}", std::strerror(errno));
   }
   ucp_am_handler_param_t handler = {};
   handler.field_mask = UCP_AM_HANDLER_PARAM_FIELD_ID | UCP_AM_HANDLER_PARAM_FIELD_FLAGS |
@@ -62,7 +65,8 @@ absl::Status UcxWorker::Start() {
   handler.cb = &UcxWorker::OnFrame;
   handler.arg = this;
   const ucs_status_t status = ucp_worker_set_am_recv_handler(context_->worker(), &handler);
-  if (status != UCS_OK) return Unavailable("UCX: no active message handler: {}", ucs_status_string(status));
+  if (status != UCS_OK)
+    return Unavailable("UCX: no active message handler: {}", ucs_status_string(status));
   thread_ = std::thread([this] { Run(); });
   return absl::OkStatus();
 }
@@ -115,7 +119,8 @@ UcxPeer* UcxWorker::FindPeer(Incarnation remote) {
 void UcxWorker::RunOpen(const Command& command) {
   const Incarnation remote = command.handle->remote;
   if (const auto it = peers_.find(remote); it != peers_.end()) {
-    if (!it->second->doomed() && it->second->native() == command.native) return it->second->Attach(command.handle);
+    if (!it->second->doomed() && it->second->native() == command.native)
+      return it->second->Attach(command.handle);
     ShutPeer(it->second, Unavailable("peer {:016x} was lost or has another address now", remote));
   }
   auto peer = std::make_shared<UcxPeer>(self_, remote, command.native, send_counters_);
@@ -127,8 +132,8 @@ void UcxWorker::RunOpen(const Command& command) {
   }
 }
 
-ucs_status_t UcxWorker::OnFrame(void* arg, const void* header, size_t header_bytes, void* body, size_t body_bytes,
-                                const ucp_am_recv_param_t* param) {
+ucs_status_t UcxWorker::OnFrame(void* arg, const void* header, size_t header_bytes, void* body,
+                                size_t body_bytes, const ucp_am_recv_param_t* param) {
   auto* worker = static_cast<UcxWorker*>(arg);
   if (param->recv_attr & UCP_AM_RECV_ATTR_FLAG_RNDV) {  // nobody here sends that way
     ++worker->unhandled_;

@@ -1,5 +1,5 @@
-// The progress thread of one UCX transport. Other threads hand it commands; it sends, receives, delivers
-// and sleeps in epoll on UCX's event descriptor and its own when there is nothing to do.
+// The progress thread of one UCX transport. Other threads hand it commands; it sends, receives,
+// delivers and sleeps in epoll on UCX's event descriptor and its own when there is nothing to do.
 #pragma once
 
 #include <atomic>
@@ -44,8 +44,8 @@ class UcxWorker {
     std::shared_ptr<UcxSend> send;
     std::string native;
   };
-  static ucs_status_t OnFrame(void* arg, const void* header, size_t header_bytes, void* body, size_t body_bytes,
-                              const ucp_am_recv_param_t* param);
+  static ucs_status_t OnFrame(void* arg, const void* header, size_t header_bytes, void* body,
+                              size_t body_bytes, const ucp_am_recv_param_t* param);
 
   void Submit(Command command);
   void RunOpen(const Command& command);
@@ -76,7 +76,8 @@ class UcxWorker {
 
   // Progress thread only.
   bool stopping_ = false;  // an own end is no loss of the peers
-  std::unordered_map<Incarnation, std::shared_ptr<UcxPeer>> peers_;  // until lost: closed handles leave them
+  std::unordered_map<Incarnation, std::shared_ptr<UcxPeer>>
+      peers_;  // until lost: closed handles leave them
   struct Closing {
     std::shared_ptr<UcxPeer> peer;  // UCX may still call its error handler
     void* request;                  // null: the endpoint is closed

@@ -15,7 +15,9 @@ class HandoffTest : public testing::TestWithParam<const char*> {
   const std::vector<int32_t> from_ = {3, 9, 4}, to_ = {7, 1, 12};
   static constexpr uint32_t kTokens = 2 * kPageTokens + 5;  // a partial last block
 
-  HandoffTicket Open(uint64_t generation = 5) { return w_.receiver->Open(generation, kTokens, kTestMainLayers, to_); }
+  HandoffTicket Open(uint64_t generation = 5) {
+    return w_.receiver->Open(generation, kTokens, kTestMainLayers, to_);
+  }
   // Everything but what `skip` names.
   void PushAllBut(const HandoffTicket& ticket, uint32_t skip_layer, uint32_t skip_block) {
     for (uint32_t layer = 0; layer < kTestMainLayers; ++layer) {
@@ -42,7 +44,8 @@ TEST_P(HandoffTest, APromptArrivesAndVerifies) {
   EXPECT_TRUE(status.ok()) << status;
   EXPECT_TRUE(w_.Equal(from_, to_, kTokens));
   EXPECT_EQ(w_.receiver->counters().extents, 9u);
-  EXPECT_EQ(w_.receiver->counters().bytes, uint64_t{kTokens} * kTestMainLayers * ticket.token_bytes);
+  EXPECT_EQ(w_.receiver->counters().bytes,
+            uint64_t{kTokens} * kTestMainLayers * ticket.token_bytes);
   w_.receiver->Close(ticket.session);
 }
 
@@ -50,12 +53,14 @@ TEST_P(HandoffTest, SessionsSideBySide) {
   const HandoffTicket first = w_.receiver->Open(1, 64, kTestMainLayers, {0});
   const HandoffTicket second = w_.receiver->Open(1, 60, kTestMainLayers, {5});
   EXPECT_NE(first.session, second.session);
-  KvPush a(w_.peer, *w_.prefill_cache, 77, first, {2}), b(w_.peer, *w_.prefill_cache, 77, second, {6});
+  KvPush a(w_.peer, *w_.prefill_cache, 77, first, {2}),
+      b(w_.peer, *w_.prefill_cache, 77, second, {6});
   for (int layer = 0; layer < kTestMainLayers; ++layer) {
     a.LayerReady(layer, 64);
     b.LayerReady(layer, 60);
   }
-  const auto manifest_b = b.Finish(After(kTestPatience)), manifest_a = a.Finish(After(kTestPatience));
+  const auto manifest_b = b.Finish(After(kTestPatience)),
+             manifest_a = a.Finish(After(kTestPatience));
   ASSERT_TRUE(manifest_a.ok() && manifest_b.ok());
   EXPECT_TRUE(w_.receiver->Verify(*manifest_b, After(kTestPatience)).ok());
   EXPECT_TRUE(w_.receiver->Verify(*manifest_a, After(kTestPatience)).ok());
@@ -66,7 +71,8 @@ TEST_P(HandoffTest, ALostExtentIsNamedWhenTheDeadlinePasses) {
   const HandoffTicket ticket = Open();
   PushAllBut(ticket, 1, 2);
   ASSERT_TRUE(w_.AwaitSeen(8));
-  const absl::Status status = w_.receiver->Verify(w_.Manifest(ticket, from_), After(milliseconds(50)));
+  const absl::Status status =
+      w_.receiver->Verify(w_.Manifest(ticket, from_), After(milliseconds(50)));
   EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_NE(Message(status).find("layer 1 block 2"), std::string::npos) << status;
   EXPECT_NE(Message(status).find("1 of 9"), std::string::npos) << status;
@@ -188,13 +194,15 @@ TEST_P(HandoffTest, ClosingRacesWithPushes) {
 TEST_P(HandoffTest, CloseEndsAVerificationThatWaits) {
   const HandoffTicket ticket = Open();
   absl::Status status;
-  std::thread waiter([&] { status = w_.receiver->Verify(w_.Manifest(ticket, from_), After(kTestPatience)); });
+  std::thread waiter(
+      [&] { status = w_.receiver->Verify(w_.Manifest(ticket, from_), After(kTestPatience)); });
   PushAllBut(ticket, 0, 1);
   w_.AwaitSeen(8);
   w_.receiver->Close(ticket.session);
   waiter.join();
   // Cancelled when it waited, InvalidArgument when it came after the close.
-  EXPECT_TRUE(status.code() == absl::StatusCode::kCancelled || status.code() == absl::StatusCode::kInvalidArgument)
+  EXPECT_TRUE(status.code() == absl::StatusCode::kCancelled ||
+              status.code() == absl::StatusCode::kInvalidArgument)
       << status;
 }
 
@@ -226,7 +234,8 @@ TEST_P(HandoffTest, AnUnfinishedOrMismatchedPushIsRefused) {
   other.token_bytes /= 2;
   KvPush mismatched(w_.peer, *w_.prefill_cache, 1, other, from_);
   mismatched.LayerReady(0, kTokens);
-  EXPECT_EQ(mismatched.Finish(After(kTestPatience)).status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(mismatched.Finish(After(kTestPatience)).status().code(),
+            absl::StatusCode::kFailedPrecondition);
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, HandoffTest, testing::Values("inproc", "ucx"),

@@ -36,7 +36,8 @@ class HandoffWorld {
     receiver = std::make_unique<KvReceiver>(*decode_transport, *decode_cache);
     peer = *prefill_transport->Connect(decode_transport->Address(), lost.Next());
     for (int page = 0; page < 16; ++page) {
-      const auto data = Pattern(static_cast<size_t>(prefill_cache->PageBytes()), static_cast<uint64_t>(page) + 1);
+      const auto data =
+          Pattern(static_cast<size_t>(prefill_cache->PageBytes()), static_cast<uint64_t>(page) + 1);
       std::memcpy(prefill_cache->PageLayer(page, 0), data.data(), data.size());
     }
     Blank();
@@ -49,7 +50,10 @@ class HandoffWorld {
   }
 
   // Fills the decode side's pages with a mark that no push brings.
-  void Blank() { std::memset(decode_cache->PageLayer(0, 0), 0xee, static_cast<size_t>(decode_cache->TotalBytes())); }
+  void Blank() {
+    std::memset(decode_cache->PageLayer(0, 0), 0xee,
+                static_cast<size_t>(decode_cache->TotalBytes()));
+  }
   bool IsBlank(int page) const {
     const uint8_t* data = decode_cache->PageLayer(page, 0);
     for (int64_t i = 0; i < decode_cache->PageBytes(); ++i) {
@@ -58,14 +62,18 @@ class HandoffWorld {
     return true;
   }
   // Whether the decode pages hold the prompt of the prefill pages, and nothing beyond it.
-  bool Equal(const std::vector<int32_t>& from, const std::vector<int32_t>& to, uint32_t tokens) const {
+  bool Equal(const std::vector<int32_t>& from, const std::vector<int32_t>& to,
+             uint32_t tokens) const {
     for (int layer = 0; layer < kTestMainLayers; ++layer) {
       for (size_t block = 0; block < from.size(); ++block) {
         const uint32_t first = static_cast<uint32_t>(block) * kPageTokens;
-        const size_t bytes = std::min<uint32_t>(kPageTokens, tokens - first) * decode_cache->TokenBytes();
+        const size_t bytes =
+            std::min<uint32_t>(kPageTokens, tokens - first) * decode_cache->TokenBytes();
         const uint8_t* have = decode_cache->PageLayer(to[block], layer);
-        if (std::memcmp(prefill_cache->PageLayer(from[block], layer), have, bytes) != 0) return false;
-        for (size_t i = bytes; i < static_cast<size_t>(kPageTokens * decode_cache->TokenBytes()); ++i) {
+        if (std::memcmp(prefill_cache->PageLayer(from[block], layer), have, bytes) != 0)
+          return false;
+        for (size_t i = bytes; i < static_cast<size_t>(kPageTokens * decode_cache->TokenBytes());
+             ++i) {
           if (have[i] != 0xee) return false;
         }
       }
@@ -84,7 +92,8 @@ class HandoffWorld {
     header.source = prefill_transport->incarnation();
     header.layer = layer;
     header.block = block;
-    header.bytes = std::min<uint32_t>(kPageTokens, ticket.prompt_tokens - block * kPageTokens) * ticket.token_bytes;
+    header.bytes = std::min<uint32_t>(kPageTokens, ticket.prompt_tokens - block * kPageTokens) *
+                   ticket.token_bytes;
     const uint8_t* data = prefill_cache->PageLayer(page, static_cast<int>(layer));
     if (payload.empty()) payload.assign(data, data + header.bytes);
     header.digest = Digest(payload.data(), payload.size());
@@ -93,11 +102,13 @@ class HandoffWorld {
     SendBytes(*peer, Channel::kKvPush, {raw, raw + sizeof(header)}, std::move(payload), nullptr);
   }
   HandoffManifest Manifest(const HandoffTicket& ticket, const std::vector<int32_t>& pages) const {
-    HandoffManifest manifest{ticket.session, ticket.generation, prefill_transport->incarnation(), {}};
+    HandoffManifest manifest{
+        ticket.session, ticket.generation, prefill_transport->incarnation(), {}};
     for (uint32_t layer = 0; layer < ticket.layers; ++layer) {
       for (uint32_t block = 0; block < pages.size(); ++block) {
         const uint32_t bytes =
-            std::min<uint32_t>(kPageTokens, ticket.prompt_tokens - block * kPageTokens) * ticket.token_bytes;
+            std::min<uint32_t>(kPageTokens, ticket.prompt_tokens - block * kPageTokens) *
+            ticket.token_bytes;
         const uint8_t* data = prefill_cache->PageLayer(pages[block], static_cast<int>(layer));
         manifest.extents.push_back({layer, block, bytes, Digest(data, bytes)});
       }

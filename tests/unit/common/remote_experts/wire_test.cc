@@ -41,7 +41,8 @@ TEST(WireTest, EachNeededRowTravelsOnce) {
   ASSERT_EQ(parsed->rows.size(), 3 * 8 * sizeof(float));
   const int source[] = {0, 2, 3};
   for (int row = 0; row < 3; ++row) {
-    EXPECT_EQ(std::memcmp(parsed->rows.data() + row * 32, batch.memory.data() + source[row] * 8, 32), 0);
+    EXPECT_EQ(
+        std::memcmp(parsed->rows.data() + row * 32, batch.memory.data() + source[row] * 8, 32), 0);
   }
 }
 
@@ -56,13 +57,27 @@ TEST(WireTest, SignedNonsenseIsRefused) {
     DispatchMessage bad = good;
     const uint32_t value = random() >> (random() % 32);
     switch (random() % 7) {
-      case 0: bad.header.rows = value; break;
-      case 1: bad.header.picks = value; break;
-      case 2: bad.header.hidden = value; break;
-      case 3: bad.header.mode = static_cast<uint8_t>(value); break;
-      case 4: bad.payload.resize(value % 1000); break;
-      case 5: std::memcpy(bad.payload.data() + 4 * (random() % 12), &value, 4); break;
-      default: bad.header.layer = kMaxLayer + value % 100; break;
+      case 0:
+        bad.header.rows = value;
+        break;
+      case 1:
+        bad.header.picks = value;
+        break;
+      case 2:
+        bad.header.hidden = value;
+        break;
+      case 3:
+        bad.header.mode = static_cast<uint8_t>(value);
+        break;
+      case 4:
+        bad.payload.resize(value % 1000);
+        break;
+      case 5:
+        std::memcpy(bad.payload.data() + 4 * (random() % 12), &value, 4);
+        break;
+      default:
+        bad.header.layer = kMaxLayer + value % 100;
+        break;
     }
     bad.header.digest = Digest(bad.payload.data(), bad.payload.size());
     const auto parsed = ParseDispatch(HeaderBytes(bad.header), bad.payload);
@@ -72,8 +87,9 @@ TEST(WireTest, SignedNonsenseIsRefused) {
       ASSERT_LT(pick.row, uint32_t{parsed->header.rows});
       ASSERT_LT(pick.expert, kMaxExpert);
     }
-    ASSERT_EQ(parsed->rows.size(), size_t{parsed->header.rows} * parsed->header.hidden *
-                                       ActivationBytes(static_cast<ComputeMode>(parsed->header.mode)));
+    ASSERT_EQ(parsed->rows.size(),
+              size_t{parsed->header.rows} * parsed->header.hidden *
+                  ActivationBytes(static_cast<ComputeMode>(parsed->header.mode)));
   }
   EXPECT_GT(refused, kRounds / 2);
 }

@@ -13,7 +13,9 @@ namespace {
 struct Frame {
   FrameHeader header;
   std::vector<uint8_t> body;
-  std::span<const uint8_t> header_bytes() const { return {reinterpret_cast<const uint8_t*>(&header), sizeof(header)}; }
+  std::span<const uint8_t> header_bytes() const {
+    return {reinterpret_cast<const uint8_t*>(&header), sizeof(header)};
+  }
 };
 
 std::vector<uint8_t> Bytes(size_t count, uint32_t seed) {
@@ -37,7 +39,8 @@ std::vector<Frame> Cut(Incarnation from, uint64_t message, const std::vector<uin
     h.offset = i * kFrameChunk;
     h.bytes = static_cast<uint32_t>(std::min(kFrameChunk, payload.size() - h.offset));
     if (i == 0) frame.body = header;
-    frame.body.insert(frame.body.end(), payload.begin() + h.offset, payload.begin() + h.offset + h.bytes);
+    frame.body.insert(frame.body.end(), payload.begin() + h.offset,
+                      payload.begin() + h.offset + h.bytes);
     SealFrame(h, frame.body);
     frames.push_back(std::move(frame));
   }
@@ -145,12 +148,24 @@ TEST_F(FrameAssemblerTest, SealedNonsenseIsRefused) {
     Frame bad = frames[random() % 2];
     FrameHeader& h = bad.header;
     switch (random() % 6) {
-      case 0: h.offset = random() >> (random() % 64); break;
-      case 1: h.total = random() >> (random() % 64); break;
-      case 2: h.bytes = static_cast<uint32_t>(random() >> (32 + random() % 32)); break;
-      case 3: h.header_bytes = static_cast<uint16_t>(random()); break;
-      case 4: h.from = 0; break;
-      default: bad.body.resize(random() % (kFrameChunk + 100)); break;
+      case 0:
+        h.offset = random() >> (random() % 64);
+        break;
+      case 1:
+        h.total = random() >> (random() % 64);
+        break;
+      case 2:
+        h.bytes = static_cast<uint32_t>(random() >> (32 + random() % 32));
+        break;
+      case 3:
+        h.header_bytes = static_cast<uint16_t>(random());
+        break;
+      case 4:
+        h.from = 0;
+        break;
+      default:
+        bad.body.resize(random() % (kFrameChunk + 100));
+        break;
     }
     h.message = random() % 50;
     SealFrame(h, bad.body);
@@ -162,7 +177,8 @@ TEST_F(FrameAssemblerTest, SealedNonsenseIsRefused) {
 
 TEST_F(FrameAssemblerTest, MemoryPerPeerIsBounded) {
   Make({.max_bytes_per_peer = static_cast<int64_t>(5 * kFrameChunk), .max_messages_per_peer = 3});
-  const auto first = Cut(1, 1, {}, Bytes(3 * kFrameChunk, 1)), second = Cut(1, 2, {}, Bytes(3 * kFrameChunk, 2));
+  const auto first = Cut(1, 1, {}, Bytes(3 * kFrameChunk, 1)),
+             second = Cut(1, 2, {}, Bytes(3 * kFrameChunk, 2));
   Give(first[0]);
   Give(second[0]);  // would need 6 chunks
   EXPECT_EQ(assembler_->dropped_messages(), 1u);

@@ -10,7 +10,8 @@ absl::StatusOr<GenerationRequest> FromProto(const v1::GenerateRequest& request) 
   switch (request.input_case()) {
     case v1::GenerateRequest::kChat: {
       std::vector<ChatMessage> messages;
-      for (const v1::ChatMessage& message : request.chat().messages()) messages.push_back({message.role(), message.content()});
+      for (const v1::ChatMessage& message : request.chat().messages())
+        messages.push_back({message.role(), message.content()});
       out.input = std::move(messages);
       break;
     }
@@ -18,10 +19,12 @@ absl::StatusOr<GenerationRequest> FromProto(const v1::GenerateRequest& request) 
       out.input = request.prompt();
       break;
     case v1::GenerateRequest::kPromptIds:
-      out.input = std::vector<int32_t>(request.prompt_ids().ids().begin(), request.prompt_ids().ids().end());
+      out.input = std::vector<int32_t>(request.prompt_ids().ids().begin(),
+                                       request.prompt_ids().ids().end());
       break;
     default:
-      return InvalidArgument("the request has no input: set one of 'chat', 'prompt' and 'prompt_ids'");
+      return InvalidArgument(
+          "the request has no input: set one of 'chat', 'prompt' and 'prompt_ids'");
   }
   const v1::Sampling& sampling = request.sampling();
   if (sampling.has_max_tokens()) out.sampling.max_tokens = sampling.max_tokens();

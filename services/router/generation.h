@@ -10,7 +10,8 @@
 
 namespace conclave {
 
-// Prepare and the decode client's callbacks run one after the other, on different threads; Cancel on any.
+// Prepare and the decode client's callbacks run one after the other, on different threads; Cancel
+// on any.
 class Generation : public GenerationHandle, public std::enable_shared_from_this<Generation> {
  public:
   Generation(Pipeline& pipeline, GenerationRequest request, std::shared_ptr<GenerationSink> sink);

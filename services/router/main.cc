@@ -21,7 +21,8 @@ int Failed(const absl::Status& status, int exit_status) {
 
 int RunRouter(const std::vector<std::string>& args) {
   RouterConfig config;
-  ConfigParser parser("conclave router", "The front doors of a cluster: OpenAI-shaped HTTP and gRPC.");
+  ConfigParser parser("conclave router",
+                      "The front doors of a cluster: OpenAI-shaped HTTP and gRPC.");
   BindRouterConfig(parser, &config);
   bool exit_now = false;
   if (absl::Status status = parser.Parse(args, &exit_now); !status.ok()) return Failed(status, 2);

@@ -9,8 +9,8 @@ constexpr char kTokensHelp[] = "Tokens by kind; reasoning tokens are part of the
 }  // namespace
 
 RouterMetrics::RouterMetrics(MetricRegistry& registry)
-    : ttft(registry.GetHistogram("conclave_router_ttft_seconds", "Time from the request to its first token",
-                                 LatencyBuckets())),
+    : ttft(registry.GetHistogram("conclave_router_ttft_seconds",
+                                 "Time from the request to its first token", LatencyBuckets())),
       in_flight(registry.GetGauge("conclave_router_in_flight", "Generations running now")),
       connections(registry.GetGauge("conclave_router_http_connections", "Open HTTP connections")),
       ready(registry.GetGauge("conclave_router_ready", "1 when the router can serve")),
@@ -23,11 +23,16 @@ RouterMetrics::RouterMetrics(MetricRegistry& registry)
                                   "Generations placed again because a decode worker was lost")),
       registry_(registry) {}
 
-void RouterMetrics::RequestDone(const std::string& endpoint, const std::string& code, double seconds) {
-  registry_.GetCounter("conclave_router_requests_total", "Answered requests", {{"endpoint", endpoint}, {"code", code}}).Add();
+void RouterMetrics::RequestDone(const std::string& endpoint, const std::string& code,
+                                double seconds) {
   registry_
-      .GetHistogram("conclave_router_request_seconds", "Time from the request to the end of its answer",
-                    LatencyBuckets(), {{"endpoint", endpoint}})
+      .GetCounter("conclave_router_requests_total", "Answered requests",
+                  {{"endpoint", endpoint}, {"code", code}})
+      .Add();
+  registry_
+      .GetHistogram("conclave_router_request_seconds",
+                    "Time from the request to the end of its answer", LatencyBuckets(),
+                    {{"endpoint", endpoint}})
       .Observe(seconds);
 }
 

@@ -24,15 +24,18 @@ struct ModelAssets {
 };
 
 // Errors name the file and the field.
-absl::StatusOr<std::unique_ptr<const ModelAssets>> LoadModelAssets(const std::string& dir, const std::string& id);
+absl::StatusOr<std::unique_ptr<const ModelAssets>> LoadModelAssets(const std::string& dir,
+                                                                   const std::string& id);
 
 struct PreparedPrompt {
-  std::vector<TokenId> ids;        // with BOS, shorter than the context
-  bool starts_reasoning = false;   // the text ends with <think>: the answer begins inside
+  std::vector<TokenId> ids;       // with BOS, shorter than the context
+  bool starts_reasoning = false;  // the text ends with <think>: the answer begins inside
 };
 
-// Renders and tokenizes. InvalidArgument: an order of messages that the format cannot express, invalid UTF-8,
-// an id outside the vocabulary, a prompt that leaves no room in the context (code context_length_exceeded).
-absl::StatusOr<PreparedPrompt> PreparePrompt(const ModelAssets& model, const GenerationRequest& request);
+// Renders and tokenizes. InvalidArgument: an order of messages that the format cannot express,
+// invalid UTF-8, an id outside the vocabulary, a prompt that leaves no room in the context (code
+// context_length_exceeded).
+absl::StatusOr<PreparedPrompt> PreparePrompt(const ModelAssets& model,
+                                             const GenerationRequest& request);
 
 }  // namespace conclave

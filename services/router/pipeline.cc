@@ -9,8 +9,8 @@ constexpr std::chrono::seconds kCancelWait{5};  // for cancelled calls to end
 
 }  // namespace
 
-Pipeline::Pipeline(const ModelAssets& model, WorkerSelector& workers, DecodeClient& decode, RouterMetrics& metrics,
-                   const Options& options)
+Pipeline::Pipeline(const ModelAssets& model, WorkerSelector& workers, DecodeClient& decode,
+                   RouterMetrics& metrics, const Options& options)
     : model_(model),
       workers_(workers),
       decode_(decode),
@@ -20,7 +20,8 @@ Pipeline::Pipeline(const ModelAssets& model, WorkerSelector& workers, DecodeClie
 
 Pipeline::~Pipeline() = default;
 
-std::shared_ptr<GenerationHandle> Pipeline::Start(GenerationRequest request, std::shared_ptr<GenerationSink> sink) {
+std::shared_ptr<GenerationHandle> Pipeline::Start(GenerationRequest request,
+                                                  std::shared_ptr<GenerationSink> sink) {
   auto generation = std::make_shared<Generation>(*this, std::move(request), sink);
   if (absl::Status admitted = Admit(generation); !admitted.ok()) {
     sink->OnError(admitted);
@@ -32,14 +33,21 @@ std::shared_ptr<GenerationHandle> Pipeline::Start(GenerationRequest request, std
 
 absl::Status Pipeline::Admit(const std::shared_ptr<Generation>& generation) {
   MutexLock lock(mu_);
-  if (draining_) return Unavailable("this router is shutting down; send the request to another one");
-  if (running_.size() >= static_cast<size_t>(options_.max_in_flight)) {
-    return ResourceExhausted("{} generations are in flight, which is the limit (--max-in-flight); try again later",
-                             running_.size());
+  if (draining_)
+    return Unavailable("this router is shutting down; send the request to another one");
+  if (in_flight_ >= options_.max_in_flight) {
+    return ResourceExhausted(
+        "{} generations are in flight, which is the limit (--max-in-flight); try again later",
+        in_flight_);
   }
   running_.insert(generation);
-  metrics_.in_flight.Set(static_cast<double>(running_.size()));
+  metrics_.in_flight.Set(++in_flight_);
   return absl::OkStatus();
+}
+
+void Pipeline::Release() {
+  MutexLock lock(mu_);
+  metrics_.in_flight.Set(--in_flight_);
 }
 
 void Pipeline::Remove(Generation* generation) {
@@ -49,7 +57,6 @@ void Pipeline::Remove(Generation* generation) {
   if (it == running_.end()) return;
   kept = *it;
   running_.erase(it);
-  metrics_.in_flight.Set(static_cast<double>(running_.size()));
   changed_.NotifyAll();
 }
 
@@ -73,7 +80,8 @@ void Pipeline::Drain(SteadyTime deadline) {
     left = running_;
   }
   for (const auto& generation : left) {
-    generation->CancelWith(Unavailable("this router is shutting down; send the request to another one"));
+    generation->CancelWith(
+        Unavailable("this router is shutting down; send the request to another one"));
   }
   WaitIdle(After(kCancelWait));
 }

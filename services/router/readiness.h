@@ -16,9 +16,10 @@ struct ServingView {
   std::shared_ptr<const PlacementMap> placement;
 };
 
-// What is missing, one sentence each; empty = ready. Asks for a decode and a prefill worker and, unless
-// `local_experts` or the model has no routed experts, for a placement map that gives every routed expert of
-// every main layer a replica on a member that is there.
-std::vector<std::string> MissingForService(const ServingView& view, const ModelConfig& model, bool local_experts);
+// What is missing, one sentence each; empty = ready. Asks for a decode and a prefill worker and,
+// unless `local_experts` or the model has no routed experts, for a placement map that gives every
+// routed expert of every main layer a replica on a member that is there.
+std::vector<std::string> MissingForService(const ServingView& view, const ModelConfig& model,
+                                           bool local_experts);
 
 }  // namespace conclave

@@ -39,17 +39,17 @@ struct GenerationRequest {
   bool is_chat() const { return input.index() == 0; }
 };
 
-// Ranges of everything that does not need the model. InvalidArgument names the parameter, its value and
-// what is allowed.
+// Ranges of everything that does not need the model. InvalidArgument names the parameter, its value
+// and what is allowed.
 absl::Status ValidateRequest(const GenerationRequest& request);
 
 struct GenerationStart {
-  std::string id;           // "chatcmpl-..." or "cmpl-..."
+  std::string id;  // "chatcmpl-..." or "cmpl-..."
   std::string model;
   std::string fingerprint;  // of model and compute mode
   uint64_t seed = 0;
   int prompt_tokens = 0;
-  int64_t created_s = 0;    // seconds since 1970
+  int64_t created_s = 0;  // seconds since 1970
 };
 
 struct GenerationDelta {
@@ -61,8 +61,8 @@ struct GenerationUsage {
   int prompt_tokens = 0, completion_tokens = 0, reasoning_tokens = 0;
 };
 
-// Receives one generation: OnStart, OnDelta any number of times, then OnFinish; or OnError at any point,
-// after which nothing comes. One call at a time, from any thread; must not block.
+// Receives one generation: OnStart, OnDelta any number of times, then OnFinish; or OnError at any
+// point, after which nothing comes. One call at a time, from any thread; must not block.
 class GenerationSink {
  public:
   virtual ~GenerationSink() = default;

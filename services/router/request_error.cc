@@ -9,7 +9,8 @@ constexpr char kParam[] = "conclave/param";
 constexpr char kCode[] = "conclave/code";
 
 void Set(absl::Status& status, const char* key, const std::string& value) {
-  if (!value.empty()) status.SetPayload(key, absl::Cord(absl::string_view(value.data(), value.size())));
+  if (!value.empty())
+    status.SetPayload(key, absl::Cord(absl::string_view(value.data(), value.size())));
 }
 
 std::string Get(const absl::Status& status, const char* key) {
@@ -30,16 +31,25 @@ std::string ErrorCode(const absl::Status& status) { return Get(status, kCode); }
 
 int HttpStatusOf(const absl::Status& status) {
   switch (status.code()) {
-    case absl::StatusCode::kOk: return 200;
+    case absl::StatusCode::kOk:
+      return 200;
     case absl::StatusCode::kInvalidArgument:
-    case absl::StatusCode::kOutOfRange: return 400;
-    case absl::StatusCode::kNotFound: return 404;
-    case absl::StatusCode::kResourceExhausted: return 429;
-    case absl::StatusCode::kCancelled: return 499;
-    case absl::StatusCode::kUnimplemented: return 501;
-    case absl::StatusCode::kUnavailable: return 503;
-    case absl::StatusCode::kDeadlineExceeded: return 504;
-    default: return 500;
+    case absl::StatusCode::kOutOfRange:
+      return 400;
+    case absl::StatusCode::kNotFound:
+      return 404;
+    case absl::StatusCode::kResourceExhausted:
+      return 429;
+    case absl::StatusCode::kCancelled:
+      return 499;
+    case absl::StatusCode::kUnimplemented:
+      return 501;
+    case absl::StatusCode::kUnavailable:
+      return 503;
+    case absl::StatusCode::kDeadlineExceeded:
+      return 504;
+    default:
+      return 500;
   }
 }
 

@@ -1,5 +1,5 @@
-// What a refused request is told beside a status: which parameter, and a code for programs. Travels as
-// payloads of absl::Status, so that functions need no second error type.
+// What a refused request is told beside a status: which parameter, and a code for programs. Travels
+// as payloads of absl::Status, so that functions need no second error type.
 #pragma once
 
 #include <string>

@@ -62,13 +62,15 @@ absl::Status RouterServer::Impl::Start(const RouterDeps& deps) {
   decode = MakeDecodeClient(*deps.channels);
   workers = std::make_unique<WorkerSelector>([this](Role role) { return cluster->Members(role); },
                                              config.decode_capacity, config.prefill_capacity);
-  pipeline = std::make_unique<Pipeline>(*model, *workers, *decode, *metrics,
-                                        Pipeline::Options{config.max_in_flight, config.tokenize_threads});
+  pipeline =
+      std::make_unique<Pipeline>(*model, *workers, *decode, *metrics,
+                                 Pipeline::Options{config.max_in_flight, config.tokenize_threads});
   RETURN_IF_ERROR(StartGrpc(deps));
-  readiness = std::make_unique<ReadinessWatcher>(*cluster, model->config, config.local_experts, [this](bool ready) {
-    metrics->ready.Set(ready && !stopping ? 1 : 0);
-    rpc->SetServing(ready && !stopping);
-  });
+  readiness = std::make_unique<ReadinessWatcher>(*cluster, model->config, config.local_experts,
+                                                 [this](bool ready) {
+                                                   metrics->ready.Set(ready && !stopping ? 1 : 0);
+                                                   rpc->SetServing(ready && !stopping);
+                                                 });
   RETURN_IF_ERROR(StartHttp());
   return Join();
 }
@@ -89,7 +91,8 @@ absl::Status RouterServer::Impl::StartGrpc(const RouterDeps& deps) {
 }
 
 absl::Status RouterServer::Impl::StartHttp() {
-  api = std::make_unique<HttpApi>(HttpApiDeps{model.get(), pipeline.get(), readiness.get(), metrics.get(), registry,
+  api = std::make_unique<HttpApi>(HttpApiDeps{model.get(), pipeline.get(), readiness.get(),
+                                              metrics.get(), registry,
                                               std::chrono::seconds(config.request_timeout_s)});
   HttpServerOptions options;
   options.host = config.host;
@@ -97,9 +100,12 @@ absl::Status RouterServer::Impl::StartHttp() {
   options.threads = config.http_threads;
   options.max_connections = config.max_connections;
   options.max_body_bytes = config.max_body_bytes;
-  ASSIGN_OR_RETURN(http, HttpServer::Start(
-                             options, [this](std::shared_ptr<HttpExchange> exchange) { api->Handle(std::move(exchange)); },
-                             [](int status, const std::string& message) { return ErrorJson(status, message); }));
+  ASSIGN_OR_RETURN(
+      http,
+      HttpServer::Start(
+          options,
+          [this](std::shared_ptr<HttpExchange> exchange) { api->Handle(std::move(exchange)); },
+          [](int status, const std::string& message) { return ErrorJson(status, message); }));
   http_address = http->address();
   collect = registry->OnCollect([this] { metrics->connections.Set(http->connections()); });
   return absl::OkStatus();
@@ -132,7 +138,8 @@ void RouterServer::Impl::Stop() {
 RouterServer::RouterServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 RouterServer::~RouterServer() { Stop(); }
 
-absl::StatusOr<std::unique_ptr<RouterServer>> RouterServer::Start(const RouterConfig& config, RouterDeps deps) {
+absl::StatusOr<std::unique_ptr<RouterServer>> RouterServer::Start(const RouterConfig& config,
+                                                                  RouterDeps deps) {
   auto impl = std::make_unique<Impl>();
   impl->config = config;
   if (absl::Status status = impl->Start(deps); !status.ok()) {
@@ -140,7 +147,8 @@ absl::StatusOr<std::unique_ptr<RouterServer>> RouterServer::Start(const RouterCo
     impl->Stop();
     return status;
   }
-  LogInfo("router listens", {{"http", impl->http_address}, {"grpc", impl->grpc_address}, {"model", impl->model->id}});
+  LogInfo("router listens",
+          {{"http", impl->http_address}, {"grpc", impl->grpc_address}, {"model", impl->model->id}});
   return std::unique_ptr<RouterServer>(new RouterServer(std::move(impl)));
 }
 

@@ -17,21 +17,24 @@ namespace conclave {
 // What a router is built from. Everything is borrowed and must outlive the server.
 struct RouterDeps {
   Store* store = nullptr;
-  ChannelProvider* channels = nullptr;     // to decode workers
-  InProcessNetwork* in_process = nullptr;  // set: the gRPC front door is reachable there only, under the member id
-  MetricRegistry* metrics = nullptr;       // null = own
+  ChannelProvider* channels = nullptr;  // to decode workers
+  InProcessNetwork* in_process =
+      nullptr;  // set: the gRPC front door is reachable there only, under the member id
+  MetricRegistry* metrics = nullptr;  // null = own
 };
 
 // Thread-safe. Runs its own threads until Stop.
 class RouterServer {
  public:
-  // Loads tokenizer and chat format, listens on both doors and joins the cluster. Errors of the model folder
-  // and of ports come back from here; missing workers do not, they show in /ready and as UNAVAILABLE.
-  static absl::StatusOr<std::unique_ptr<RouterServer>> Start(const RouterConfig& config, RouterDeps deps);
+  // Loads tokenizer and chat format, listens on both doors and joins the cluster. Errors of the
+  // model folder and of ports come back from here; missing workers do not, they show in /ready and
+  // as UNAVAILABLE.
+  static absl::StatusOr<std::unique_ptr<RouterServer>> Start(const RouterConfig& config,
+                                                             RouterDeps deps);
   ~RouterServer();  // Stop
 
-  // Withdraws from the cluster, refuses new requests, lets running ones finish for up to config.drain_s
-  // seconds, cancels the rest and joins every thread. Idempotent.
+  // Withdraws from the cluster, refuses new requests, lets running ones finish for up to
+  // config.drain_s seconds, cancels the rest and joins every thread. Idempotent.
   void Stop();
   // Blocks until /ready would be 200; DeadlineExceeded names what is missing.
   absl::Status WaitReady(SteadyTime deadline);

@@ -40,7 +40,8 @@ void TextStream::CountReasoning(TokenId token) {
     case Where::kStart:
       if (token == open_) {
         where_ = Where::kReasoning;
-      } else if (tokenizer_.TokenBytes(token).find_first_not_of(" \t\r\n") != std::string_view::npos) {
+      } else if (tokenizer_.TokenBytes(token).find_first_not_of(" \t\r\n") !=
+                 std::string_view::npos) {
         where_ = Where::kAnswer;
       }
       return;

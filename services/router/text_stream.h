@@ -12,14 +12,14 @@
 
 namespace conclave {
 
-// Not thread-safe; one per stream. `tokenizer` must outlive it. What comes out in total, and the token at
-// which a stop string is found, do not depend on how tokens are grouped into messages.
+// Not thread-safe; one per stream. `tokenizer` must outlive it. What comes out in total, and the
+// token at which a stop string is found, do not depend on how tokens are grouped into messages.
 class TextStream {
  public:
   struct Options {
-    bool split_reasoning = false;   // chat only
-    bool starts_reasoning = false;  // the prompt ended with <think>
-    std::vector<std::string> stops; // looked for in the answer, not in the reasoning
+    bool split_reasoning = false;    // chat only
+    bool starts_reasoning = false;   // the prompt ended with <think>
+    std::vector<std::string> stops;  // looked for in the answer, not in the reasoning
   };
   TextStream(const Tokenizer& tokenizer, Options options);
 

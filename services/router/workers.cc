@@ -6,9 +6,12 @@
 namespace conclave {
 
 WorkerSelector::WorkerSelector(MembersFn members, int decode_capacity, int prefill_capacity)
-    : members_(std::move(members)), decode_capacity_(decode_capacity), prefill_capacity_(prefill_capacity) {}
+    : members_(std::move(members)),
+      decode_capacity_(decode_capacity),
+      prefill_capacity_(prefill_capacity) {}
 
-WorkerSelector::Lease::Lease(WorkerSelector& selector, MemberInfo decode, std::vector<MemberInfo> prefill)
+WorkerSelector::Lease::Lease(WorkerSelector& selector, MemberInfo decode,
+                             std::vector<MemberInfo> prefill)
     : selector_(selector), decode_(std::move(decode)), prefill_(std::move(prefill)) {
   selector_.Count(decode_.id, 1);
   selector_.Count(prefill_.front().id, 1);
@@ -56,17 +59,19 @@ std::vector<MemberInfo> WorkerSelector::Rank(const std::vector<MemberInfo>& memb
   return ranked;
 }
 
-absl::StatusOr<std::unique_ptr<WorkerSelector::Lease>> WorkerSelector::Pick(const std::string& request_id,
-                                                                            const std::string& except) {
+absl::StatusOr<std::unique_ptr<WorkerSelector::Lease>> WorkerSelector::Pick(
+    const std::string& request_id, const std::string& except) {
   const uint64_t hash = Digest(request_id.data(), request_id.size());
   std::vector<MemberInfo> decode = members_(Role::kDecode);
   std::erase_if(decode, [&](const MemberInfo& member) { return member.id == except; });
   if (decode.empty()) {
-    return except.empty() ? Unavailable("no decode worker is registered; start one with `conclave decode`")
-                          : Unavailable("no decode worker beside {} is registered", except);
+    return except.empty()
+               ? Unavailable("no decode worker is registered; start one with `conclave decode`")
+               : Unavailable("no decode worker beside {} is registered", except);
   }
   const std::vector<MemberInfo> prefill = members_(Role::kPrefill);
-  if (prefill.empty()) return Unavailable("no prefill worker is registered; start one with `conclave prefill`");
+  if (prefill.empty())
+    return Unavailable("no prefill worker is registered; start one with `conclave prefill`");
   return std::make_unique<Lease>(*this, Rank(decode, decode_capacity_, hash).front(),
                                  Rank(prefill, prefill_capacity_, hash));
 }

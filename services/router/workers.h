@@ -1,4 +1,5 @@
-// Which workers take a request: the pure ranking of common/routing fed with this router's own counts.
+// Which workers take a request: the pure ranking of common/routing fed with this router's own
+// counts.
 #pragma once
 
 #include <cstdint>
@@ -39,12 +40,14 @@ class WorkerSelector {
     bool prefill_counted_ = true;
   };
 
-  // The least loaded decode worker other than `except` (a member id, may be empty) and all prefill workers,
-  // best first. Unavailable naming the missing role.
-  absl::StatusOr<std::unique_ptr<Lease>> Pick(const std::string& request_id, const std::string& except);
+  // The least loaded decode worker other than `except` (a member id, may be empty) and all prefill
+  // workers, best first. Unavailable naming the missing role.
+  absl::StatusOr<std::unique_ptr<Lease>> Pick(const std::string& request_id,
+                                              const std::string& except);
 
  private:
-  std::vector<MemberInfo> Rank(const std::vector<MemberInfo>& members, int capacity, uint64_t request_hash);
+  std::vector<MemberInfo> Rank(const std::vector<MemberInfo>& members, int capacity,
+                               uint64_t request_hash);
   void Count(const std::string& id, int change);
 
   const MembersFn members_;

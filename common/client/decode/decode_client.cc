@@ -39,9 +39,12 @@ std::vector<GeneratedToken> TokensOf(const v1::DecodeResponse& response) {
 
 std::optional<FinishReason> FinishOf(const v1::DecodeResponse& response) {
   switch (response.finish()) {
-    case v1::FINISH_REASON_STOP: return FinishReason::kStop;
-    case v1::FINISH_REASON_LENGTH: return FinishReason::kLength;
-    default: return std::nullopt;
+    case v1::FINISH_REASON_STOP:
+      return FinishReason::kStop;
+    case v1::FINISH_REASON_LENGTH:
+      return FinishReason::kLength;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -50,13 +53,17 @@ class GrpcDecodeCall : public DecodeCall,
                        public grpc::ClientReadReactor<v1::DecodeResponse>,
                        public std::enable_shared_from_this<GrpcDecodeCall> {
  public:
-  GrpcDecodeCall(std::shared_ptr<grpc::Channel> channel, const DecodeSpec& spec, DecodeEvents events)
-      : stub_(v1::Decode::NewStub(std::move(channel))), request_(ToProto(spec)), events_(std::move(events)) {}
+  GrpcDecodeCall(std::shared_ptr<grpc::Channel> channel, const DecodeSpec& spec,
+                 DecodeEvents events)
+      : stub_(v1::Decode::NewStub(std::move(channel))),
+        request_(ToProto(spec)),
+        events_(std::move(events)) {}
 
   void Start(SteadyTime deadline) {
     self_ = shared_from_this();
-    context_.set_deadline(std::chrono::system_clock::now() +
-                          std::chrono::duration_cast<std::chrono::system_clock::duration>(deadline - Now()));
+    context_.set_deadline(
+        std::chrono::system_clock::now() +
+        std::chrono::duration_cast<std::chrono::system_clock::duration>(deadline - Now()));
     stub_->async()->Generate(&context_, &request_, this);
     StartRead(&response_);
     StartCall();
@@ -92,8 +99,8 @@ class GrpcDecodeClient : public DecodeClient {
  public:
   explicit GrpcDecodeClient(ChannelProvider& channels) : channels_(channels) {}
 
-  std::shared_ptr<DecodeCall> Generate(const std::string& address, const DecodeSpec& spec, SteadyTime deadline,
-                                       DecodeEvents events) override {
+  std::shared_ptr<DecodeCall> Generate(const std::string& address, const DecodeSpec& spec,
+                                       SteadyTime deadline, DecodeEvents events) override {
     auto call = std::make_shared<GrpcDecodeCall>(channels_.Get(address), spec, std::move(events));
     call->Start(deadline);
     return call;

@@ -22,8 +22,8 @@ struct DecodeSpec {
   double top_p = 1;                 // (0, 1]
   uint64_t seed = 0;
   uint32_t choice = 0;
-  uint32_t top_logprobs = 0;        // 0..20
-  uint32_t max_tokens = 1;          // >= 1
+  uint32_t top_logprobs = 0;  // 0..20
+  uint32_t max_tokens = 1;    // >= 1
   bool ignore_eos = false;
   std::vector<std::string> prefill_addresses;  // ranked, never empty
 };
@@ -33,16 +33,18 @@ enum class FinishReason { kStop, kLength };
 // Callbacks of one call, one at a time, from threads of the client. They must not block.
 struct DecodeEvents {
   // New tokens in order; `finish` is set in the last message of a sequence that ended by itself.
-  std::function<void(std::vector<GeneratedToken> tokens, std::optional<FinishReason> finish)> on_tokens;
-  // Once, last. OK only after a message with `finish`; Cancelled after Cancel, DeadlineExceeded, Unavailable
-  // when the worker was lost, or what the worker said.
+  std::function<void(std::vector<GeneratedToken> tokens, std::optional<FinishReason> finish)>
+      on_tokens;
+  // Once, last. OK only after a message with `finish`; Cancelled after Cancel, DeadlineExceeded,
+  // Unavailable when the worker was lost, or what the worker said.
   std::function<void(absl::Status)> on_done;
 };
 
 class DecodeCall {
  public:
   virtual ~DecodeCall() = default;
-  // Stops the work on the worker; on_done still follows. Idempotent, from any thread, also from callbacks.
+  // Stops the work on the worker; on_done still follows. Idempotent, from any thread, also from
+  // callbacks.
   virtual void Cancel() = 0;
 };
 
@@ -50,8 +52,8 @@ class DecodeCall {
 class DecodeClient {
  public:
   virtual ~DecodeClient() = default;
-  // Starts a call that ends by `deadline` whatever happens. Returns at once; callbacks may begin before the
-  // return. The call goes on when the handle is dropped.
+  // Starts a call that ends by `deadline` whatever happens. Returns at once; callbacks may begin
+  // before the return. The call goes on when the handle is dropped.
   virtual std::shared_ptr<DecodeCall> Generate(const std::string& address, const DecodeSpec& spec,
                                                SteadyTime deadline, DecodeEvents events) = 0;
 };

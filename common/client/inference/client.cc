@@ -13,7 +13,9 @@ namespace {
 absl::StatusOr<v1::GenerateRequest> ToProto(const GenerateOptions& options) {
   const int inputs = (options.messages.empty() ? 0 : 1) + (options.prompt.has_value() ? 1 : 0) +
                      (options.prompt_ids.empty() ? 0 : 1);
-  if (inputs != 1) return InvalidArgument("{} of messages, prompt and prompt_ids are set, but exactly one must be", inputs);
+  if (inputs != 1)
+    return InvalidArgument("{} of messages, prompt and prompt_ids are set, but exactly one must be",
+                           inputs);
   v1::GenerateRequest request;
   request.set_model(options.model);
   for (const ClientMessage& message : options.messages) {
@@ -23,14 +25,18 @@ absl::StatusOr<v1::GenerateRequest> ToProto(const GenerateOptions& options) {
   }
   if (options.prompt.has_value()) request.set_prompt(*options.prompt);
   if (!options.prompt_ids.empty()) {
-    request.mutable_prompt_ids()->mutable_ids()->Add(options.prompt_ids.begin(), options.prompt_ids.end());
+    request.mutable_prompt_ids()->mutable_ids()->Add(options.prompt_ids.begin(),
+                                                     options.prompt_ids.end());
   }
   v1::Sampling& sampling = *request.mutable_sampling();
   if (options.max_tokens.has_value()) sampling.set_max_tokens(*options.max_tokens);
-  if (options.temperature.has_value()) sampling.set_temperature(static_cast<float>(*options.temperature));
+  if (options.temperature.has_value())
+    sampling.set_temperature(static_cast<float>(*options.temperature));
   if (options.top_p.has_value()) sampling.set_top_p(static_cast<float>(*options.top_p));
   if (options.seed.has_value()) sampling.set_seed(*options.seed);
-  if (options.top_logprobs < 0) return InvalidArgument("top_logprobs is {}, but must be between 0 and 20", options.top_logprobs);
+  if (options.top_logprobs < 0)
+    return InvalidArgument("top_logprobs is {}, but must be between 0 and 20",
+                           options.top_logprobs);
   sampling.set_top_logprobs(static_cast<uint32_t>(options.top_logprobs));
   sampling.set_ignore_eos(options.ignore_eos);
   for (const std::string& stop : options.stop) request.add_stop(stop);
@@ -63,7 +69,8 @@ void SetFinish(const v1::Finish& finish, GenerateResult* result) {
 
 class GrpcClient : public Client {
  public:
-  explicit GrpcClient(std::shared_ptr<grpc::Channel> channel) : stub_(v1::Inference::NewStub(std::move(channel))) {}
+  explicit GrpcClient(std::shared_ptr<grpc::Channel> channel)
+      : stub_(v1::Inference::NewStub(std::move(channel))) {}
 
   absl::StatusOr<GenerateResult> Generate(const GenerateOptions& options,
                                           const std::function<bool(const TextDelta&)>& on_delta,
@@ -91,9 +98,12 @@ class GrpcClient : public Client {
     }
     if (stopped) context.TryCancel();
     const absl::Status status = FromGrpc(reader->Finish());
-    if (stopped) return Cancelled("the generation was stopped by its caller after {} bytes of text", result.content.size());
+    if (stopped)
+      return Cancelled("the generation was stopped by its caller after {} bytes of text",
+                       result.content.size());
     RETURN_IF_ERROR(status);
-    if (result.finish_reason.empty()) return DataLoss("the stream of {} ended without a finish", result.id);
+    if (result.finish_reason.empty())
+      return DataLoss("the stream of {} ended without a finish", result.id);
     return result;
   }
 
@@ -122,8 +132,10 @@ std::unique_ptr<Client> MakeClient(std::shared_ptr<grpc::Channel> channel) {
 absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const std::string& address) {
   const size_t colon = address.rfind(':');
   const std::string port = colon == std::string::npos ? "" : address.substr(colon + 1);
-  if (colon == 0 || port.empty() || port.find_first_not_of("0123456789") != std::string::npos || port.size() > 5) {
-    return InvalidArgument("'{}' is not an address of the form host:port, for example 127.0.0.1:8001", address);
+  if (colon == 0 || port.empty() || port.find_first_not_of("0123456789") != std::string::npos ||
+      port.size() > 5) {
+    return InvalidArgument(
+        "'{}' is not an address of the form host:port, for example 127.0.0.1:8001", address);
   }
   return MakeClient(grpc::CreateChannel(address, grpc::InsecureChannelCredentials()));
 }

@@ -15,7 +15,9 @@ constexpr char kHelp[] =
     "  /help    this list\n"
     "  /quit    leave (Ctrl-D too)\n";
 
-bool OnTerminal(const std::ostream& out) { return &out == &std::cout && isatty(STDOUT_FILENO) == 1; }
+bool OnTerminal(const std::ostream& out) {
+  return &out == &std::cout && isatty(STDOUT_FILENO) == 1;
+}
 
 std::string_view Trim(std::string_view text) {
   const size_t begin = text.find_first_not_of(" \t\r\n");
@@ -27,7 +29,10 @@ std::string_view Trim(std::string_view text) {
 class Printer {
  public:
   Printer(std::ostream& out, bool colour, bool show_reasoning)
-      : out_(out), dim_(colour ? "\033[2m" : ""), plain_(colour ? "\033[0m" : ""), show_reasoning_(show_reasoning) {}
+      : out_(out),
+        dim_(colour ? "\033[2m" : ""),
+        plain_(colour ? "\033[0m" : ""),
+        show_reasoning_(show_reasoning) {}
 
   bool Print(const TextDelta& delta) {
     if (show_reasoning_ && !delta.reasoning.empty()) {
@@ -72,7 +77,8 @@ class Chat {
     messages_.push_back({"user", options_.prompt});
     bool reasoned = false;
     const absl::StatusOr<GenerateResult> result = Ask([&](const TextDelta& delta) {
-      if (options_.show_reasoning && !delta.reasoning.empty()) err_ << delta.reasoning << std::flush;
+      if (options_.show_reasoning && !delta.reasoning.empty())
+        err_ << delta.reasoning << std::flush;
       reasoned = reasoned || !delta.reasoning.empty();
       return true;
     });
@@ -83,10 +89,12 @@ class Chat {
   }
 
   int Converse(std::istream& in) {
-    const absl::StatusOr<std::vector<ServedModel>> models = client_.ListModels(std::chrono::seconds(5));
+    const absl::StatusOr<std::vector<ServedModel>> models =
+        client_.ListModels(std::chrono::seconds(5));
     if (!models.ok()) return Failed(models.status());
     for (const ServedModel& model : *models) {
-      out_ << "Talking to " << model.id << ", " << model.context_length << " tokens of context. /help lists the commands.\n";
+      out_ << "Talking to " << model.id << ", " << model.context_length
+           << " tokens of context. /help lists the commands.\n";
     }
     std::string line;
     while (Prompt() && std::getline(in, line)) {
@@ -122,7 +130,8 @@ class Chat {
   void Turn(std::string text) {
     messages_.push_back({"user", std::move(text)});
     Printer printer(out_, colour_, options_.show_reasoning);
-    const absl::StatusOr<GenerateResult> result = Ask([&](const TextDelta& delta) { return printer.Print(delta); });
+    const absl::StatusOr<GenerateResult> result =
+        Ask([&](const TextDelta& delta) { return printer.Print(delta); });
     printer.End();
     if (!result.ok()) {
       messages_.pop_back();  // an unanswered question would confuse the next turn
@@ -140,13 +149,14 @@ class Chat {
     request.model = options_.model;
     request.messages = messages_;
     request.temperature = options_.temperature;
-    if (options_.max_tokens.has_value()) request.max_tokens = static_cast<uint32_t>(*options_.max_tokens);
+    if (options_.max_tokens.has_value())
+      request.max_tokens = static_cast<uint32_t>(*options_.max_tokens);
     return client_.Generate(request, on_delta, std::chrono::seconds(options_.timeout_s));
   }
 
   int Failed(const absl::Status& status) {
-    err_ << "conclave chat: " << Message(status) << " (" << absl::StatusCodeToString(status.code()) << ", router at "
-         << options_.address << ")\n"
+    err_ << "conclave chat: " << Message(status) << " (" << absl::StatusCodeToString(status.code())
+         << ", router at " << options_.address << ")\n"
          << std::flush;
     return 1;
   }

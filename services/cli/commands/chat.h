@@ -15,12 +15,13 @@ struct ChatOptions {
   std::optional<int> max_tokens;           // absent = up to the context length
   std::string prompt;                      // not empty: print its answer and return
   bool show_reasoning = true;
-  int timeout_s = 120;                     // seconds for one answer
+  int timeout_s = 120;  // seconds for one answer
 };
 
-// Returns the exit status: 0, or 1 after a message on `err` that says what went wrong. One shot prints the
-// answer alone on `out` (the reasoning goes to `err` when asked for). In a conversation an error ends only
-// the turn. Escape sequences are written only when `out` is std::cout on a terminal.
+// Returns the exit status: 0, or 1 after a message on `err` that says what went wrong. One shot
+// prints the answer alone on `out` (the reasoning goes to `err` when asked for). In a conversation
+// an error ends only the turn. Escape sequences are written only when `out` is std::cout on a
+// terminal.
 int RunChat(const ChatOptions& options, std::istream& in, std::ostream& out, std::ostream& err);
 
 }  // namespace conclave

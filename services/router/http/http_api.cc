@@ -29,14 +29,20 @@ HttpResponse MethodNotAllowed(const HttpRequest& request, const std::string& all
   HttpResponse response;
   response.status = 405;
   response.headers = {{"Allow", allowed}};
-  response.body = ErrorJson(405, fmt::format("{} is not allowed on {}; use {}", request.method, request.path, allowed));
+  response.body = ErrorJson(
+      405, fmt::format("{} is not allowed on {}; use {}", request.method, request.path, allowed));
   return response;
 }
 
 json MemberJson(const MemberInfo& member) {
-  return {{"id", member.id},     {"role", RoleName(member.role)}, {"grpc", member.grpc_address},
-          {"http", member.http_address}, {"pid", member.pid},     {"kv_pages", member.kv_pages},
-          {"started_us", member.started_us}, {"fingerprint", fmt::format("{:016x}", member.fingerprint)}};
+  return {{"id", member.id},
+          {"role", RoleName(member.role)},
+          {"grpc", member.grpc_address},
+          {"http", member.http_address},
+          {"pid", member.pid},
+          {"kv_pages", member.kv_pages},
+          {"started_us", member.started_us},
+          {"fingerprint", fmt::format("{:016x}", member.fingerprint)}};
 }
 
 }  // namespace
@@ -60,10 +66,12 @@ HttpResponse HttpApi::Answer(const HttpRequest& request, std::string* endpoint) 
   if (path == kChat || path == kCompletions) return MethodNotAllowed(request, "POST");
   const bool model = path.starts_with(std::string(kModels) + "/");
   if (model) *endpoint = kModels;
-  if (!model && path != kModels && path != "/" && path != "/health" && path != "/ready" && path != "/metrics") {
+  if (!model && path != kModels && path != "/" && path != "/health" && path != "/ready" &&
+      path != "/metrics") {
     *endpoint = "other";
-    return ErrorResponse(NotFound("there is no {}; the API is {}, {}, {}, /health, /ready, /metrics", path.substr(0, 200), kChat,
-                                  kCompletions, kModels));
+    return ErrorResponse(
+        NotFound("there is no {}; the API is {}, {}, {}, /health, /ready, /metrics",
+                 path.substr(0, 200), kChat, kCompletions, kModels));
   }
   if (request.method != "GET" && request.method != "HEAD") return MethodNotAllowed(request, "GET");
   if (path == "/health") return JsonResponse(200, {{"status", "ok"}});
@@ -84,13 +92,19 @@ HttpResponse HttpApi::Answer(const HttpRequest& request, std::string* endpoint) 
 
 HttpResponse HttpApi::Models(const std::string& path) const {
   const ModelAssets& model = *deps_.model;
-  const json object = {{"id", model.id},         {"object", "model"}, {"created", model.created_s},
-                       {"owned_by", "conclave"}, {"context_length", model.context_length()}};
-  if (path == kModels) return JsonResponse(200, {{"object", "list"}, {"data", json::array({object})}});
+  const json object = {{"id", model.id},
+                       {"object", "model"},
+                       {"created", model.created_s},
+                       {"owned_by", "conclave"},
+                       {"context_length", model.context_length()}};
+  if (path == kModels)
+    return JsonResponse(200, {{"object", "list"}, {"data", json::array({object})}});
   const std::string id = path.substr(std::string(kModels).size() + 1);
   if (id == model.id) return JsonResponse(200, object);
-  return ErrorResponse(WithParam(NotFound("the model '{}' does not exist here; this cluster serves '{}'", id.substr(0, 200), model.id),
-                                 "model", "model_not_found"));
+  return ErrorResponse(
+      WithParam(NotFound("the model '{}' does not exist here; this cluster serves '{}'",
+                         id.substr(0, 200), model.id),
+                "model", "model_not_found"));
 }
 
 HttpResponse HttpApi::Ready() const {
@@ -100,44 +114,51 @@ HttpResponse HttpApi::Ready() const {
   for (const auto* role : {&view.routers, &view.prefill, &view.decode, &view.expert_hosts}) {
     for (const MemberInfo& member : *role) members.push_back(MemberJson(member));
   }
-  return JsonResponse(missing.empty() ? 200 : 503, {{"ready", missing.empty()},
-                                                    {"missing", missing},
-                                                    {"model", deps_.model->id},
-                                                    {"context_length", deps_.model->context_length()},
-                                                    {"placement_epoch", view.placement ? view.placement->epoch : 0},
-                                                    {"members", std::move(members)}});
+  return JsonResponse(missing.empty() ? 200 : 503,
+                      {{"ready", missing.empty()},
+                       {"missing", missing},
+                       {"model", deps_.model->id},
+                       {"context_length", deps_.model->context_length()},
+                       {"placement_epoch", view.placement ? view.placement->epoch : 0},
+                       {"members", std::move(members)}});
 }
 
-absl::StatusOr<SteadyTime> HttpApi::DeadlineOf(const HttpRequest& request, SteadyTime received) const {
+absl::StatusOr<SteadyTime> HttpApi::DeadlineOf(const HttpRequest& request,
+                                               SteadyTime received) const {
   const std::string_view header = request.Header("x-request-timeout-ms");
   if (header.empty()) return received + deps_.request_timeout;
   int64_t ms = 0;
   const auto [end, error] = std::from_chars(header.data(), header.data() + header.size(), ms);
   if (error != std::errc() || end != header.data() + header.size() || ms < 1) {
-    return WithParam(InvalidArgument("the header X-Request-Timeout-Ms is '{}', but must be a number of milliseconds, at least 1",
+    return WithParam(InvalidArgument("the header X-Request-Timeout-Ms is '{}', but must be a "
+                                     "number of milliseconds, at least 1",
                                      header.substr(0, 40)),
                      "X-Request-Timeout-Ms");
   }
   return received + std::min(std::chrono::milliseconds(ms), deps_.request_timeout);
 }
 
-void HttpApi::Generate(std::shared_ptr<HttpExchange> exchange, bool chat, const std::string& endpoint,
-                       SteadyTime received) {
+void HttpApi::Generate(std::shared_ptr<HttpExchange> exchange, bool chat,
+                       const std::string& endpoint, SteadyTime received) {
   const HttpRequest& request = exchange->request();
-  absl::StatusOr<ParsedBody> body = chat ? ParseChatBody(request.body) : ParseCompletionBody(request.body);
+  absl::StatusOr<ParsedBody> body =
+      chat ? ParseChatBody(request.body) : ParseCompletionBody(request.body);
   const absl::StatusOr<SteadyTime> deadline = DeadlineOf(request, received);
   const absl::Status status = body.ok() ? deadline.status() : body.status();
   if (!status.ok()) {
-    deps_.metrics->RequestDone(endpoint, std::to_string(HttpStatusOf(status)), SecondsSince(received));
+    deps_.metrics->RequestDone(endpoint, std::to_string(HttpStatusOf(status)),
+                               SecondsSince(received));
     exchange->Respond(ErrorResponse(status));
     return;
   }
   body->request.deadline = *deadline;
   body->request.received = received;
-  ResponseRenderer renderer(*deps_.model->tokenizer, {chat, body->logprobs, body->include_usage, body->return_token_ids});
+  ResponseRenderer renderer(*deps_.model->tokenizer,
+                            {chat, body->logprobs, body->include_usage, body->return_token_ids});
   auto sink = std::make_shared<HttpSink>(exchange, std::move(renderer), *deps_.metrics,
                                          HttpSink::Options{endpoint, body->stream, received});
-  const std::shared_ptr<GenerationHandle> generation = deps_.pipeline->Start(std::move(body->request), std::move(sink));
+  const std::shared_ptr<GenerationHandle> generation =
+      deps_.pipeline->Start(std::move(body->request), std::move(sink));
   exchange->OnDisconnect([generation, metrics = deps_.metrics] {
     metrics->disconnects.Add();
     generation->Cancel();

@@ -30,7 +30,8 @@ class HttpApi {
   void Handle(std::shared_ptr<HttpExchange> exchange);
 
  private:
-  void Generate(std::shared_ptr<HttpExchange> exchange, bool chat, const std::string& endpoint, SteadyTime received);
+  void Generate(std::shared_ptr<HttpExchange> exchange, bool chat, const std::string& endpoint,
+                SteadyTime received);
   absl::StatusOr<SteadyTime> DeadlineOf(const HttpRequest& request, SteadyTime received) const;
   HttpResponse Answer(const HttpRequest& request, std::string* endpoint) const;
   HttpResponse Models(const std::string& path) const;

@@ -5,8 +5,9 @@
 namespace conclave {
 
 std::string FormatResponse(const HttpResponse& response, const HttpFraming& framing) {
-  std::string out = fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n", response.status,
-                                HttpReason(response.status), response.content_type, response.body.size());
+  std::string out =
+      fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n", response.status,
+                  HttpReason(response.status), response.content_type, response.body.size());
   for (const auto& [name, value] : response.headers) out += fmt::format("{}: {}\r\n", name, value);
   out += framing.keep_alive ? "\r\n" : "Connection: close\r\n\r\n";
   if (!framing.head_only) out += response.body;
@@ -17,7 +18,8 @@ HttpExchangeImpl::~HttpExchangeImpl() {
   if (state_ == State::kPending) {
     HttpResponse response;
     response.status = 500;
-    response.body = session_->core_->error_body(500, "the server dropped the request without an answer");
+    response.body =
+        session_->core_->error_body(500, "the server dropped the request without an answer");
     Respond(std::move(response));
   } else if (state_ == State::kStreaming) {
     session_->Abort();  // what was sent must not look complete
@@ -58,7 +60,8 @@ bool HttpExchangeImpl::StartStream(const std::string& content_type) {
     MutexLock lock(session_->mu_);
     if (state_ != State::kPending) return false;
   }
-  std::string head = fmt::format("HTTP/1.1 200 OK\r\nContent-Type: {}\r\nCache-Control: no-cache\r\n", content_type);
+  std::string head = fmt::format(
+      "HTTP/1.1 200 OK\r\nContent-Type: {}\r\nCache-Control: no-cache\r\n", content_type);
   if (!framing_.http10) head += "Transfer-Encoding: chunked\r\n";
   head += framing_.keep_alive ? "\r\n" : "Connection: close\r\n\r\n";
   return Append(std::move(head), State::kStreaming);

@@ -1,7 +1,5 @@
 #include "services/router/http/http_server.h"
 
-#include "services/router/http/http_session.h"  // before other Asio headers
-
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/strand.hpp>
@@ -10,6 +8,7 @@
 #include <vector>
 
 #include "common/base/log.h"
+#include "services/router/http/http_session.h"
 
 namespace conclave {
 namespace asio = boost::asio;
@@ -49,27 +48,35 @@ struct HttpServer::Impl {
 absl::Status HttpServer::Impl::Listen() {
   const HttpServerOptions& options = core->options;
   boost::system::error_code error;
-  const auto ip = asio::ip::make_address(options.host == "localhost" ? "127.0.0.1" : options.host, error);
-  if (error) return InvalidArgument("HTTP host '{}' is not an IP address; use for example 127.0.0.1 or 0.0.0.0", options.host);
+  const auto ip =
+      asio::ip::make_address(options.host == "localhost" ? "127.0.0.1" : options.host, error);
+  if (error)
+    return InvalidArgument(
+        "HTTP host '{}' is not an IP address; use for example 127.0.0.1 or 0.0.0.0", options.host);
   const tcp::endpoint endpoint(ip, static_cast<uint16_t>(options.port));
   acceptor.open(endpoint.protocol(), error);
   if (!error) acceptor.set_option(asio::socket_base::reuse_address(true), error);
   if (!error) acceptor.bind(endpoint, error);
   if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
   if (error == asio::error::address_in_use) {
-    return AlreadyExists("HTTP port {} on {} is in use; choose another with --http-port N, 0 for a free one",
-                         options.port, options.host);
+    return AlreadyExists(
+        "HTTP port {} on {} is in use; choose another with --http-port N, 0 for a free one",
+        options.port, options.host);
   }
-  if (error) return Unavailable("cannot listen for HTTP on {}:{}: {}", options.host, options.port, error.message());
+  if (error)
+    return Unavailable("cannot listen for HTTP on {}:{}: {}", options.host, options.port,
+                       error.message());
   const int port = acceptor.local_endpoint(error).port();
-  address = ip.is_v6() ? fmt::format("[{}]:{}", options.host, port) : fmt::format("{}:{}", options.host, port);
+  address = ip.is_v6() ? fmt::format("[{}]:{}", options.host, port)
+                       : fmt::format("{}:{}", options.host, port);
   return absl::OkStatus();
 }
 
 void HttpServer::Impl::Accept() {
-  acceptor.async_accept(asio::make_strand(core->io), [this](boost::system::error_code error, tcp::socket socket) {
-    OnAccept(error, std::move(socket));
-  });
+  acceptor.async_accept(asio::make_strand(core->io),
+                        [this](boost::system::error_code error, tcp::socket socket) {
+                          OnAccept(error, std::move(socket));
+                        });
 }
 
 void HttpServer::Impl::OnAccept(boost::system::error_code error, tcp::socket socket) {
@@ -86,7 +93,8 @@ void HttpServer::Impl::OnAccept(boost::system::error_code error, tcp::socket soc
   {
     MutexLock lock(core->mu);
     // Stop walks the sessions under this lock after it set the flag: none slips in behind it.
-    if (!core->stopping && core->sessions.size() < static_cast<size_t>(core->options.max_connections)) {
+    if (!core->stopping &&
+        core->sessions.size() < static_cast<size_t>(core->options.max_connections)) {
       session = std::make_shared<HttpSession>(core, std::move(socket));
       core->sessions.emplace(session.get(), session);
     }
@@ -97,8 +105,9 @@ void HttpServer::Impl::OnAccept(boost::system::error_code error, tcp::socket soc
     HttpResponse response;
     response.status = 503;
     response.headers = {{"Retry-After", "1"}};
-    response.body = core->error_body(503, fmt::format("{} connections are open, which is the limit; try again later",
-                                                      core->options.max_connections));
+    response.body = core->error_body(
+        503, fmt::format("{} connections are open, which is the limit; try again later",
+                         core->options.max_connections));
     socket.non_blocking(true, error);
     asio::write(socket, asio::buffer(FormatResponse(response, {.keep_alive = false})), error);
   }
@@ -108,7 +117,8 @@ void HttpServer::Impl::OnAccept(boost::system::error_code error, tcp::socket soc
 bool HttpServer::Impl::WaitEmpty(SteadyTime deadline) {
   MutexLock lock(core->mu);
   while (!core->sessions.empty()) {
-    if (!core->changed.WaitUntil(core->mu, deadline) && Now() >= deadline) return core->sessions.empty();
+    if (!core->changed.WaitUntil(core->mu, deadline) && Now() >= deadline)
+      return core->sessions.empty();
   }
   return true;
 }
@@ -133,7 +143,8 @@ int HttpServer::connections() const {
   return static_cast<int>(impl_->core->sessions.size());
 }
 
-absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const HttpServerOptions& options, HttpHandler handler,
+absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const HttpServerOptions& options,
+                                                              HttpHandler handler,
                                                               HttpErrorBody error_body) {
   auto core = std::make_shared<HttpCore>();
   core->options = options;
@@ -158,7 +169,8 @@ void HttpServer::Stop(std::chrono::milliseconds grace) {
   impl_->ForEachSession(&HttpSession::BeginStop);
   if (!impl_->WaitEmpty(After(grace))) {
     impl_->ForEachSession(&HttpSession::Abort);
-    if (!impl_->WaitEmpty(After(kCloseWait))) LogError("http connections did not close", {{"open", connections()}});
+    if (!impl_->WaitEmpty(After(kCloseWait)))
+      LogError("http connections did not close", {{"open", connections()}});
   }
   // With every socket and timer closed, run() returns by itself once the last handlers ran.
   impl_->work.reset();

@@ -25,7 +25,8 @@ std::string PercentDecode(std::string_view text) {
   };
   std::string out;
   for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size() && digit(text[i + 1]) >= 0 && digit(text[i + 2]) >= 0) {
+    if (text[i] == '%' && i + 2 < text.size() && digit(text[i + 1]) >= 0 &&
+        digit(text[i + 2]) >= 0) {
       out += static_cast<char>(digit(text[i + 1]) * 16 + digit(text[i + 2]));
       i += 2;
     } else {
@@ -36,7 +37,8 @@ std::string PercentDecode(std::string_view text) {
 }
 
 std::string PathOf(std::string_view target) {
-  if (const size_t scheme = target.find("://"); scheme != std::string_view::npos && target.front() != '/') {
+  if (const size_t scheme = target.find("://");
+      scheme != std::string_view::npos && target.front() != '/') {
     const size_t slash = target.find('/', scheme + 3);
     target = slash == std::string_view::npos ? std::string_view("/") : target.substr(slash);
   }
@@ -56,7 +58,8 @@ HttpRequest ToRequest(http::request<http::string_body>&& message) {
   request.method = std::string(message.method_string());
   request.path = PathOf({message.target().data(), message.target().size()});
   for (const auto& field : message) {
-    std::string& value = request.headers[Lower({field.name_string().data(), field.name_string().size()})];
+    std::string& value =
+        request.headers[Lower({field.name_string().data(), field.name_string().size()})];
     if (!value.empty()) value += ", ";
     value.append(field.value().data(), field.value().size());
   }
@@ -102,10 +105,10 @@ void HttpSession::Read() {
   if (reading_ || closed_ || eof_) return;
   if (phase_ == Phase::kAnswering && inbox_.size() >= kMaxPipelinedBytes) return;
   reading_ = true;
-  socket_.async_read_some(asio::buffer(chunk_),
-                          [self = shared_from_this()](boost::system::error_code error, size_t bytes) {
-                            self->OnRead(error == asio::error::eof, static_cast<bool>(error), bytes);
-                          });
+  socket_.async_read_some(asio::buffer(chunk_), [self = shared_from_this()](
+                                                    boost::system::error_code error, size_t bytes) {
+    self->OnRead(error == asio::error::eof, static_cast<bool>(error), bytes);
+  });
 }
 
 void HttpSession::OnRead(bool eof, bool failed, size_t bytes) {
@@ -133,7 +136,8 @@ void HttpSession::OnRead(bool eof, bool failed, size_t bytes) {
 }
 
 void HttpSession::Parse() {
-  while (!inbox_.empty() && !closed_ && phase_ != Phase::kAnswering && phase_ != Phase::kLingering) {
+  while (!inbox_.empty() && !closed_ && phase_ != Phase::kAnswering &&
+         phase_ != Phase::kLingering) {
     if (phase_ == Phase::kIdle) {
       parser_ = std::make_unique<Parser>();
       parser_->beast.header_limit(static_cast<uint32_t>(core_->options.max_head_bytes));
@@ -152,9 +156,11 @@ void HttpSession::Parse() {
     const bool head_done = parser_->beast.is_header_done();
     if (phase_ == Phase::kHead) head_bytes_ += used;  // the parser stops at the head's end
     if (error == http::error::header_limit ||
-        head_bytes_ + (head_done ? 0 : inbox_.size()) > static_cast<size_t>(core_->options.max_head_bytes)) {
-      return ParserFailed(431, fmt::format("the request's head is larger than the limit of {} bytes",
-                                           core_->options.max_head_bytes));
+        head_bytes_ + (head_done ? 0 : inbox_.size()) >
+            static_cast<size_t>(core_->options.max_head_bytes)) {
+      return ParserFailed(431,
+                          fmt::format("the request's head is larger than the limit of {} bytes",
+                                      core_->options.max_head_bytes));
     }
     if (error && error != http::error::need_more) {
       return ParserFailed(400, "not a valid HTTP request: " + error.message());
@@ -200,7 +206,8 @@ void HttpSession::Dispatch() {
   keep_alive_ = message.keep_alive() && !framing.http10 && !core_->stopping;
   framing.head_only = message.method() == http::verb::head;
   framing.keep_alive = keep_alive_;
-  auto exchange = std::make_shared<HttpExchangeImpl>(shared_from_this(), ToRequest(std::move(message)), framing);
+  auto exchange = std::make_shared<HttpExchangeImpl>(shared_from_this(),
+                                                     ToRequest(std::move(message)), framing);
   try {
     core_->handler(std::move(exchange));  // dropped by an exception: answers 500
   } catch (const std::exception& error) {
@@ -235,20 +242,21 @@ void HttpSession::Flush() {
 
 void HttpSession::WriteSome() {
   ArmWrite();
-  socket_.async_write_some(asio::buffer(in_flight_.data() + written_, in_flight_.size() - written_),
-                           [self = shared_from_this()](boost::system::error_code error, size_t bytes) {
-                             self->write_timer_.cancel();
-                             if (self->closed_) return;
-                             if (error) return self->Gone();
-                             self->written_ += bytes;
-                             {
-                               MutexLock lock(self->mu_);
-                               self->unread_ -= bytes;
-                             }
-                             if (self->written_ < self->in_flight_.size()) return self->WriteSome();
-                             self->writing_ = false;
-                             self->Flush();
-                           });
+  socket_.async_write_some(
+      asio::buffer(in_flight_.data() + written_, in_flight_.size() - written_),
+      [self = shared_from_this()](boost::system::error_code error, size_t bytes) {
+        self->write_timer_.cancel();
+        if (self->closed_) return;
+        if (error) return self->Gone();
+        self->written_ += bytes;
+        {
+          MutexLock lock(self->mu_);
+          self->unread_ -= bytes;
+        }
+        if (self->written_ < self->in_flight_.size()) return self->WriteSome();
+        self->writing_ = false;
+        self->Flush();
+      });
 }
 
 void HttpSession::AnswerDone() {
@@ -259,7 +267,8 @@ void HttpSession::AnswerDone() {
   }
   if (!keep_alive_ || eof_ || core_->stopping) {
     if (eof_ || core_->stopping) return Close();
-    // Take what the client still sends, so that the kernel does not reset the connection under the answer.
+    // Take what the client still sends, so that the kernel does not reset the connection under the
+    // answer.
     boost::system::error_code ignored;
     socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
     phase_ = Phase::kLingering;

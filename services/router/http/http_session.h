@@ -1,7 +1,10 @@
-// Inside of http_server: one connection, and what connections share. Includes Asio; for http_*.cc only.
+// Inside of http_server: one connection, and what connections share. Includes Asio; for http_*.cc
+// only.
 #pragma once
 
-#include <utility>  // before Asio: its coroutine header uses std::exchange
+// clang-format off
+#include <utility>  // before Asio, whose coroutine header uses std::exchange without it
+// clang-format on
 
 #include <array>
 #include <atomic>
@@ -34,7 +37,8 @@ struct HttpCore {
   std::unordered_map<HttpSession*, std::weak_ptr<HttpSession>> sessions GUARDED_BY(mu);
 };
 
-// Everything without a lock runs on the socket's strand. `mu_` guards what exchanges touch from other threads.
+// Everything without a lock runs on the socket's strand. `mu_` guards what exchanges touch from
+// other threads.
 class HttpSession : public std::enable_shared_from_this<HttpSession> {
  public:
   HttpSession(std::shared_ptr<HttpCore> core, boost::asio::ip::tcp::socket socket);
@@ -59,7 +63,7 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   void Flush();
   void WriteSome();
   void AnswerDone();
-  void Gone();   // the client left or was thrown out
+  void Gone();  // the client left or was thrown out
   void Close();
   void ArmRead(std::chrono::milliseconds timeout);
   void ArmWrite();
@@ -78,8 +82,8 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   size_t written_ = 0;     // bytes of in_flight_
 
   Mutex mu_;
-  std::string outbox_ GUARDED_BY(mu_);            // waits behind in_flight_
-  size_t unread_ GUARDED_BY(mu_) = 0;             // bytes of outbox_ and in_flight_
+  std::string outbox_ GUARDED_BY(mu_);  // waits behind in_flight_
+  size_t unread_ GUARDED_BY(mu_) = 0;   // bytes of outbox_ and in_flight_
   bool flush_scheduled_ GUARDED_BY(mu_) = false;
   bool answer_complete_ GUARDED_BY(mu_) = false;  // all of it is in outbox_
   bool gone_ GUARDED_BY(mu_) = false;

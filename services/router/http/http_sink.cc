@@ -5,9 +5,12 @@
 
 namespace conclave {
 
-HttpSink::HttpSink(std::shared_ptr<HttpExchange> exchange, ResponseRenderer renderer, RouterMetrics& metrics,
-                   Options options)
-    : exchange_(std::move(exchange)), renderer_(std::move(renderer)), metrics_(metrics), options_(std::move(options)) {}
+HttpSink::HttpSink(std::shared_ptr<HttpExchange> exchange, ResponseRenderer renderer,
+                   RouterMetrics& metrics, Options options)
+    : exchange_(std::move(exchange)),
+      renderer_(std::move(renderer)),
+      metrics_(metrics),
+      options_(std::move(options)) {}
 
 void HttpSink::OnStart(const GenerationStart& start) {
   renderer_.SetStart(start);
@@ -54,7 +57,8 @@ void HttpSink::OnError(const absl::Status& status) {
 void HttpSink::Send(const std::string& json) { exchange_->Write("data: " + json + "\n\n"); }
 
 void HttpSink::Done(int http_status) {
-  metrics_.RequestDone(options_.endpoint, std::to_string(http_status), SecondsSince(options_.received));
+  metrics_.RequestDone(options_.endpoint, std::to_string(http_status),
+                       SecondsSince(options_.received));
 }
 
 }  // namespace conclave

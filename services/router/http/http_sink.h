@@ -18,7 +18,8 @@ class HttpSink : public GenerationSink {
     bool stream = false;
     SteadyTime received;
   };
-  HttpSink(std::shared_ptr<HttpExchange> exchange, ResponseRenderer renderer, RouterMetrics& metrics, Options options);
+  HttpSink(std::shared_ptr<HttpExchange> exchange, ResponseRenderer renderer,
+           RouterMetrics& metrics, Options options);
 
   void OnStart(const GenerationStart& start) override;
   void OnDelta(const GenerationDelta& delta) override;

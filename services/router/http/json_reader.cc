@@ -30,8 +30,9 @@ std::string Reason(const std::string& what) {
 }  // namespace
 
 std::string JsonExcerpt(const json& value) {
-  std::string text = value.is_structured() ? (value.is_array() ? "an array" : "an object")
-                                           : value.dump(-1, ' ', true, json::error_handler_t::replace);
+  std::string text = value.is_structured()
+                         ? (value.is_array() ? "an array" : "an object")
+                         : value.dump(-1, ' ', true, json::error_handler_t::replace);
   if (text.size() > kExcerptBytes) text = text.substr(0, kExcerptBytes - 3) + "...";
   return text;
 }
@@ -39,11 +40,15 @@ std::string JsonExcerpt(const json& value) {
 absl::StatusOr<json> ParseJsonObject(const std::string& body) {
   try {
     json value = json::parse(body);
-    if (!value.is_object()) return InvalidArgument("the request body must be a JSON object, but is {}", JsonExcerpt(value));
+    if (!value.is_object())
+      return InvalidArgument("the request body must be a JSON object, but is {}",
+                             JsonExcerpt(value));
     return value;
   } catch (const json::parse_error& error) {
-    if (body.empty()) return InvalidArgument("the request body is empty, but must be a JSON object");
-    return InvalidArgument("the request body is not valid JSON at {}: {}", Position(body, error.byte), Reason(error.what()));
+    if (body.empty())
+      return InvalidArgument("the request body is empty, but must be a JSON object");
+    return InvalidArgument("the request body is not valid JSON at {}: {}",
+                           Position(body, error.byte), Reason(error.what()));
   } catch (const json::exception& error) {
     return InvalidArgument("the request body is not valid JSON: {}", Reason(error.what()));
   }
@@ -85,11 +90,13 @@ absl::StatusOr<std::optional<double>> JsonReader::Number(const char* name) const
 absl::StatusOr<std::optional<int64_t>> JsonReader::Integer(const char* name) const {
   const json* value = Find(name);
   if (value == nullptr) return std::optional<int64_t>();
-  if (value->is_number_unsigned() && value->get<uint64_t>() > uint64_t{INT64_MAX}) return WrongType(name, "an integer below 2^63");
+  if (value->is_number_unsigned() && value->get<uint64_t>() > uint64_t{INT64_MAX})
+    return WrongType(name, "an integer below 2^63");
   if (value->is_number_integer()) return std::optional(value->get<int64_t>());
   if (value->is_number_float()) {
     const double number = value->get<double>();
-    if (std::trunc(number) == number && std::fabs(number) < 9e18) return std::optional(static_cast<int64_t>(number));
+    if (std::trunc(number) == number && std::fabs(number) < 9e18)
+      return std::optional(static_cast<int64_t>(number));
   }
   return WrongType(name, "an integer");
 }
@@ -110,7 +117,9 @@ absl::StatusOr<std::vector<std::string>> JsonReader::Strings(const char* name) c
   for (size_t i = 0; i < value->size(); ++i) {
     if (!(*value)[i].is_string()) {
       const std::string element = fmt::format("{}{}[{}]", prefix_, name, i);
-      return WithParam(InvalidArgument("'{}' must be a string, but is {}", element, JsonExcerpt((*value)[i])), element);
+      return WithParam(
+          InvalidArgument("'{}' must be a string, but is {}", element, JsonExcerpt((*value)[i])),
+          element);
     }
     out.push_back((*value)[i].get<std::string>());
   }

@@ -1,5 +1,5 @@
-// Typed access to a JSON object that a client sent. Absent and null are the same. Errors are InvalidArgument
-// that name the parameter, its value and the type that it should have.
+// Typed access to a JSON object that a client sent. Absent and null are the same. Errors are
+// InvalidArgument that name the parameter, its value and the type that it should have.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,8 @@ absl::StatusOr<nlohmann::json> ParseJsonObject(const std::string& body);
 
 class JsonReader {
  public:
-  // `prefix`: how the object is called in errors, "stream_options."; `object` must outlive the reader.
+  // `prefix`: how the object is called in errors, "stream_options."; `object` must outlive the
+  // reader.
   explicit JsonReader(const nlohmann::json& object, std::string prefix = "")
       : object_(object), prefix_(std::move(prefix)) {}
 

@@ -9,15 +9,20 @@ namespace {
 using nlohmann::json;
 
 absl::Status Unsupported(const std::string& name, const std::string& allowed) {
-  return WithParam(InvalidArgument("'{}' is not supported here; {}", name, allowed), name, "unsupported_parameter");
+  return WithParam(InvalidArgument("'{}' is not supported here; {}", name, allowed), name,
+                   "unsupported_parameter");
 }
 
-// Known fields that would change the answer and that this server cannot honour: refusing beats ignoring.
+// Known fields that would change the answer and that this server cannot honour: refusing beats
+// ignoring.
 absl::Status CheckUnsupported(const JsonReader& body) {
   for (const char* name : {"n", "best_of"}) {
     ASSIGN_OR_RETURN(const std::optional<int64_t> n, body.Integer(name));
     if (n.value_or(1) != 1) {
-      return WithParam(InvalidArgument("'{}' is {}, but only 1 is supported; send several requests instead", name, *n), name);
+      return WithParam(
+          InvalidArgument("'{}' is {}, but only 1 is supported; send several requests instead",
+                          name, *n),
+          name);
     }
   }
   for (const char* name : {"presence_penalty", "frequency_penalty"}) {
@@ -26,12 +31,15 @@ absl::Status CheckUnsupported(const JsonReader& body) {
   }
   for (const char* name : {"tools", "functions", "logit_bias"}) {
     const json* value = body.Find(name);
-    if (value != nullptr && !(value->is_structured() && value->empty())) return Unsupported(name, "leave it out");
+    if (value != nullptr && !(value->is_structured() && value->empty()))
+      return Unsupported(name, "leave it out");
   }
   if (const json* format = body.Find("response_format"); format != nullptr) {
     if (!format->is_object()) return body.WrongType("response_format", "an object");
-    ASSIGN_OR_RETURN(const std::optional<std::string> type, JsonReader(*format, "response_format.").String("type"));
-    if (type.value_or("text") != "text") return Unsupported("response_format", "only {\"type\": \"text\"} is");
+    ASSIGN_OR_RETURN(const std::optional<std::string> type,
+                     JsonReader(*format, "response_format.").String("type"));
+    if (type.value_or("text") != "text")
+      return Unsupported("response_format", "only {\"type\": \"text\"} is");
   }
   return absl::OkStatus();
 }
@@ -44,7 +52,8 @@ absl::Status ReadCommon(const JsonReader& body, ParsedBody* out) {
   request.model = std::move(model).value_or("");
   RequestedSampling& sampling = request.sampling;
   ASSIGN_OR_RETURN(sampling.max_tokens, body.Integer("max_tokens"));
-  ASSIGN_OR_RETURN(const std::optional<int64_t> max_completion_tokens, body.Integer("max_completion_tokens"));
+  ASSIGN_OR_RETURN(const std::optional<int64_t> max_completion_tokens,
+                   body.Integer("max_completion_tokens"));
   if (max_completion_tokens.has_value()) sampling.max_tokens = max_completion_tokens;
   ASSIGN_OR_RETURN(const std::optional<double> temperature, body.Number("temperature"));
   sampling.temperature = temperature.value_or(1);
@@ -62,18 +71,22 @@ absl::Status ReadCommon(const JsonReader& body, ParsedBody* out) {
   if (const json* options = body.Find("stream_options"); options != nullptr) {
     if (!options->is_object()) return body.WrongType("stream_options", "an object");
     if (!out->stream) {
-      return WithParam(InvalidArgument("'stream_options' is only allowed when 'stream' is true"), "stream_options");
+      return WithParam(InvalidArgument("'stream_options' is only allowed when 'stream' is true"),
+                       "stream_options");
     }
-    ASSIGN_OR_RETURN(const std::optional<bool> usage, JsonReader(*options, "stream_options.").Bool("include_usage"));
+    ASSIGN_OR_RETURN(const std::optional<bool> usage,
+                     JsonReader(*options, "stream_options.").Bool("include_usage"));
     out->include_usage = usage.value_or(false);
   }
   return absl::OkStatus();
 }
 
 // A string, or an array of parts {"type": "text", "text": ...}, joined.
-absl::StatusOr<std::string> ReadContent(const JsonReader& message, const std::string& prefix, const std::string& role) {
+absl::StatusOr<std::string> ReadContent(const JsonReader& message, const std::string& prefix,
+                                        const std::string& role) {
   const json* content = message.Find("content");
-  if (content == nullptr && role == "assistant") return std::string();  // as in a turn of tool calls only
+  if (content == nullptr && role == "assistant")
+    return std::string();  // as in a turn of tool calls only
   if (content == nullptr || (!content->is_string() && !content->is_array())) {
     return message.WrongType("content", "a string or an array of text parts");
   }
@@ -82,7 +95,9 @@ absl::StatusOr<std::string> ReadContent(const JsonReader& message, const std::st
   for (size_t i = 0; i < content->size(); ++i) {
     const std::string name = fmt::format("{}content[{}]", prefix, i);
     const json& part = (*content)[i];
-    if (!part.is_object()) return WithParam(InvalidArgument("'{}' must be an object, but is {}", name, JsonExcerpt(part)), name);
+    if (!part.is_object())
+      return WithParam(
+          InvalidArgument("'{}' must be an object, but is {}", name, JsonExcerpt(part)), name);
     const JsonReader reader(part, name + ".");
     ASSIGN_OR_RETURN(const std::optional<std::string> type, reader.String("type"));
     if (type != "text") return reader.WrongType("type", "\"text\"; this model reads text only");
@@ -95,12 +110,15 @@ absl::StatusOr<std::string> ReadContent(const JsonReader& message, const std::st
 
 absl::StatusOr<std::vector<ChatMessage>> ReadMessages(const JsonReader& body) {
   const json* messages = body.Find("messages");
-  if (messages == nullptr || !messages->is_array()) return body.WrongType("messages", "an array of messages");
+  if (messages == nullptr || !messages->is_array())
+    return body.WrongType("messages", "an array of messages");
   std::vector<ChatMessage> out;
   for (size_t i = 0; i < messages->size(); ++i) {
     const std::string name = fmt::format("messages[{}]", i);
     const json& message = (*messages)[i];
-    if (!message.is_object()) return WithParam(InvalidArgument("'{}' must be an object, but is {}", name, JsonExcerpt(message)), name);
+    if (!message.is_object())
+      return WithParam(
+          InvalidArgument("'{}' must be an object, but is {}", name, JsonExcerpt(message)), name);
     const JsonReader reader(message, name + ".");
     ASSIGN_OR_RETURN(std::optional<std::string> role, reader.String("role"));
     if (!role.has_value()) return reader.WrongType("role", "a string");
@@ -129,12 +147,15 @@ absl::Status ReadPrompt(const JsonReader& body, GenerationRequest* request) {
   for (size_t i = 0; i < prompt->size(); ++i) {
     const json& id = (*prompt)[i];
     if (id.is_string()) {
-      return WithParam(InvalidArgument("'prompt' has {} elements; of strings only one is supported, send several requests instead",
+      return WithParam(InvalidArgument("'prompt' has {} elements; of strings only one is "
+                                       "supported, send several requests instead",
                                        prompt->size()),
                        "prompt");
     }
     if (!id.is_number_unsigned() || id.get<uint64_t>() > uint64_t{INT32_MAX}) {
-      return WithParam(InvalidArgument("'prompt[{}]' must be a token id, but is {}", i, JsonExcerpt(id)), "prompt");
+      return WithParam(
+          InvalidArgument("'prompt[{}]' must be a token id, but is {}", i, JsonExcerpt(id)),
+          "prompt");
     }
     ids.push_back(id.get<int32_t>());
   }
@@ -154,7 +175,8 @@ absl::StatusOr<ParsedBody> ParseChatBody(const std::string& text) {
   out.logprobs = logprobs.value_or(false);
   ASSIGN_OR_RETURN(const std::optional<int64_t> top, body.Integer("top_logprobs"));
   if (top.has_value() && !out.logprobs) {
-    return WithParam(InvalidArgument("'top_logprobs' is only allowed when 'logprobs' is true"), "top_logprobs");
+    return WithParam(InvalidArgument("'top_logprobs' is only allowed when 'logprobs' is true"),
+                     "top_logprobs");
   }
   out.request.sampling.top_logprobs = top.value_or(0);
   return out;
@@ -172,7 +194,9 @@ absl::StatusOr<ParsedBody> ParseCompletionBody(const std::string& text) {
   if (!suffix.value_or("").empty()) return Unsupported("suffix", "leave it out");
   ASSIGN_OR_RETURN(const std::optional<int64_t> logprobs, body.Integer("logprobs"));
   if (logprobs.value_or(0) < 0 || logprobs.value_or(0) > kMaxTopLogprobs) {
-    return WithParam(InvalidArgument("'logprobs' is {}, but must be between 0 and {}", *logprobs, kMaxTopLogprobs), "logprobs");
+    return WithParam(InvalidArgument("'logprobs' is {}, but must be between 0 and {}", *logprobs,
+                                     kMaxTopLogprobs),
+                     "logprobs");
   }
   out.logprobs = logprobs.has_value();
   out.request.sampling.top_logprobs = logprobs.value_or(0);

@@ -9,9 +9,13 @@ using nlohmann::json;
 
 constexpr double kLeastLogprob = -9999;  // stands for minus infinity, which JSON cannot say
 
-const char* FinishText(FinishReason reason) { return reason == FinishReason::kStop ? "stop" : "length"; }
+const char* FinishText(FinishReason reason) {
+  return reason == FinishReason::kStop ? "stop" : "length";
+}
 
-std::string Dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
+std::string Dump(const json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
 
 double Logprob(float value) { return std::max(static_cast<double>(value), kLeastLogprob); }
 
@@ -29,16 +33,21 @@ json TokenIds(const std::vector<GeneratedToken>& tokens) {
 }
 
 size_t Characters(std::string_view utf8) {
-  return static_cast<size_t>(std::count_if(utf8.begin(), utf8.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+  return static_cast<size_t>(
+      std::count_if(utf8.begin(), utf8.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
 }  // namespace
 
 json ResponseRenderer::Head(bool chunk) const {
-  const char* object = options_.chat ? (chunk ? "chat.completion.chunk" : "chat.completion") : "text_completion";
-  return {{"id", start_.id},       {"object", object},
-          {"created", start_.created_s}, {"model", start_.model},
-          {"system_fingerprint", start_.fingerprint}, {"seed", start_.seed}};
+  const char* object =
+      options_.chat ? (chunk ? "chat.completion.chunk" : "chat.completion") : "text_completion";
+  return {{"id", start_.id},
+          {"object", object},
+          {"created", start_.created_s},
+          {"model", start_.model},
+          {"system_fingerprint", start_.fingerprint},
+          {"seed", start_.seed}};
 }
 
 std::string ResponseRenderer::Chunk(json choice) {
@@ -52,7 +61,8 @@ std::string ResponseRenderer::Chunk(json choice) {
 }
 
 std::string ResponseRenderer::FirstChunk() {
-  return options_.chat ? Chunk({{"delta", {{"role", "assistant"}, {"content", ""}}}}) : Chunk({{"text", ""}});
+  return options_.chat ? Chunk({{"delta", {{"role", "assistant"}, {"content", ""}}}})
+                       : Chunk({{"text", ""}});
 }
 
 std::optional<std::string> ResponseRenderer::DeltaChunk(const GenerationDelta& delta) {
@@ -91,7 +101,8 @@ std::optional<std::string> ResponseRenderer::UsageChunk(const GenerationUsage& u
   return Dump(chunk);
 }
 
-std::string ResponseRenderer::Whole(const GenerationDelta& all, FinishReason reason, const GenerationUsage& usage) {
+std::string ResponseRenderer::Whole(const GenerationDelta& all, FinishReason reason,
+                                    const GenerationUsage& usage) {
   json choice = {{"index", 0}, {"finish_reason", FinishText(reason)}, {"logprobs", nullptr}};
   if (options_.chat) {
     choice["message"] = {{"role", "assistant"}, {"content", all.content}};
@@ -112,21 +123,26 @@ json ResponseRenderer::ChatLogprobs(const std::vector<GeneratedToken>& tokens) c
   const auto entry = [this](int32_t id, float logprob) {
     const std::string_view bytes = tokenizer_.TokenBytes(id);
     json list = json::array();
-    for (const char byte : bytes) list.push_back(static_cast<int>(static_cast<unsigned char>(byte)));
-    return json{{"token", std::string(bytes)}, {"logprob", Logprob(logprob)}, {"bytes", std::move(list)}};
+    for (const char byte : bytes)
+      list.push_back(static_cast<int>(static_cast<unsigned char>(byte)));
+    return json{
+        {"token", std::string(bytes)}, {"logprob", Logprob(logprob)}, {"bytes", std::move(list)}};
   };
   json content = json::array();
   for (const GeneratedToken& token : tokens) {
     json item = entry(token.id, token.logprob);
     item["top_logprobs"] = json::array();
-    for (const TokenAlternative& top : token.top) item["top_logprobs"].push_back(entry(top.id, top.logprob));
+    for (const TokenAlternative& top : token.top)
+      item["top_logprobs"].push_back(entry(top.id, top.logprob));
     content.push_back(std::move(item));
   }
   return {{"content", std::move(content)}};
 }
 
 json ResponseRenderer::TextLogprobs(const std::vector<GeneratedToken>& tokens) {
-  json out = {{"tokens", json::array()}, {"token_logprobs", json::array()}, {"top_logprobs", json::array()},
+  json out = {{"tokens", json::array()},
+              {"token_logprobs", json::array()},
+              {"top_logprobs", json::array()},
               {"text_offset", json::array()}};
   for (const GeneratedToken& token : tokens) {
     const std::string_view bytes = tokenizer_.TokenBytes(token.id);

@@ -19,12 +19,13 @@ class ResponseRenderer {
     bool include_usage = false;  // streams only
     bool token_ids = false;      // choices carry "token_ids"
   };
-  ResponseRenderer(const Tokenizer& tokenizer, Options options) : tokenizer_(tokenizer), options_(options) {}
+  ResponseRenderer(const Tokenizer& tokenizer, Options options)
+      : tokenizer_(tokenizer), options_(options) {}
 
   // Call first.
   void SetStart(const GenerationStart& start) { start_ = start; }
-  // The events of a stream, as JSON texts. The first one of a chat carries the role. A delta without anything
-  // to tell gives none.
+  // The events of a stream, as JSON texts. The first one of a chat carries the role. A delta
+  // without anything to tell gives none.
   std::string FirstChunk();
   std::optional<std::string> DeltaChunk(const GenerationDelta& delta);
   std::string FinishChunk(FinishReason reason);

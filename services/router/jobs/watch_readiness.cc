@@ -13,17 +13,21 @@ std::string Join(const std::vector<std::string>& parts) {
 
 }  // namespace
 
-ReadinessWatcher::ReadinessWatcher(ClusterClient& cluster, const ModelConfig& model, bool local_experts,
-                                   std::function<void(bool)> on_change)
-    : cluster_(cluster), model_(model), local_experts_(local_experts), on_change_(std::move(on_change)) {
+ReadinessWatcher::ReadinessWatcher(ClusterClient& cluster, const ModelConfig& model,
+                                   bool local_experts, std::function<void(bool)> on_change)
+    : cluster_(cluster),
+      model_(model),
+      local_experts_(local_experts),
+      on_change_(std::move(on_change)) {
   subscription_ = cluster_.OnChange([this] { Refresh(); });
 }
 
 ReadinessWatcher::~ReadinessWatcher() { subscription_.reset(); }
 
 ServingView ReadinessWatcher::View() const {
-  return {cluster_.Members(Role::kRouter), cluster_.Members(Role::kPrefill), cluster_.Members(Role::kDecode),
-          cluster_.Members(Role::kExpertHost), cluster_.Placement()};
+  return {cluster_.Members(Role::kRouter), cluster_.Members(Role::kPrefill),
+          cluster_.Members(Role::kDecode), cluster_.Members(Role::kExpertHost),
+          cluster_.Placement()};
 }
 
 std::vector<std::string> ReadinessWatcher::Missing() const {
@@ -53,7 +57,8 @@ absl::Status ReadinessWatcher::WaitReady(SteadyTime deadline) const {
   MutexLock lock(mu_);
   while (!missing_.empty()) {
     if (!changed_.WaitUntil(mu_, deadline) && Now() >= deadline) {
-      return missing_.empty() ? absl::OkStatus() : DeadlineExceeded("the router is not ready: {}", Join(missing_));
+      return missing_.empty() ? absl::OkStatus()
+                              : DeadlineExceeded("the router is not ready: {}", Join(missing_));
     }
   }
   return absl::OkStatus();

@@ -1,4 +1,5 @@
-// Follows the cluster: keeps the list of what is missing, and tells health, metric, log and waiters.
+// Follows the cluster: keeps the list of what is missing, and tells health, metric, log and
+// waiters.
 #pragma once
 
 #include <functional>

@@ -43,8 +43,8 @@ class CancelLink {
 
 class GrpcSink : public GenerationSink {
  public:
-  GrpcSink(std::shared_ptr<Stream> stream, std::shared_ptr<CancelLink> link, const InferenceService::Deps& deps,
-           bool include_tokens)
+  GrpcSink(std::shared_ptr<Stream> stream, std::shared_ptr<CancelLink> link,
+           const InferenceService::Deps& deps, bool include_tokens)
       : stream_(std::move(stream)),
         link_(std::move(link)),
         metrics_(*deps.metrics),
@@ -56,7 +56,8 @@ class GrpcSink : public GenerationSink {
     if (!include_tokens_ && delta.content.empty() && delta.reasoning.empty()) return;
     stream_->Write(ToProto(delta, include_tokens_));
     if (stream_->queued() <= kMaxBacklog) return;
-    stream_->Finish(ToGrpc(ResourceExhausted("the client lags {} messages behind; read faster", kMaxBacklog)));
+    stream_->Finish(
+        ToGrpc(ResourceExhausted("the client lags {} messages behind; read faster", kMaxBacklog)));
     link_->Cancel();
   }
   void OnFinish(FinishReason reason, const GenerationUsage& usage) override {
@@ -67,7 +68,8 @@ class GrpcSink : public GenerationSink {
 
  private:
   void Done(const absl::Status& status) {
-    metrics_.RequestDone(kEndpoint, absl::StatusCodeToString(status.code()), SecondsSince(received_));
+    metrics_.RequestDone(kEndpoint, absl::StatusCodeToString(status.code()),
+                         SecondsSince(received_));
     stream_->Finish(ToGrpc(scope_.Finish(status)));
   }
 
@@ -79,15 +81,17 @@ class GrpcSink : public GenerationSink {
   const SteadyTime received_ = Now();
 };
 
-SteadyTime DeadlineOf(const grpc::CallbackServerContext& context, std::chrono::milliseconds request_timeout) {
+SteadyTime DeadlineOf(const grpc::CallbackServerContext& context,
+                      std::chrono::milliseconds request_timeout) {
   const auto left = context.deadline() - std::chrono::system_clock::now();
-  return left >= request_timeout ? Now() + request_timeout : Now() + std::chrono::duration_cast<Duration>(left);
+  return left >= request_timeout ? Now() + request_timeout
+                                 : Now() + std::chrono::duration_cast<Duration>(left);
 }
 
 }  // namespace
 
-grpc::ServerWriteReactor<v1::GenerateResponse>* InferenceService::Generate(grpc::CallbackServerContext* context,
-                                                                           const v1::GenerateRequest* request) {
+grpc::ServerWriteReactor<v1::GenerateResponse>* InferenceService::Generate(
+    grpc::CallbackServerContext* context, const v1::GenerateRequest* request) {
   auto link = std::make_shared<CancelLink>();
   const SteadyTime deadline = DeadlineOf(*context, deps_.request_timeout);
   auto stream = Stream::Create([link, deadline, metrics = deps_.metrics] {

@@ -4,7 +4,8 @@
 namespace conclave {
 
 grpc::ServerUnaryReactor* InferenceService::ListModels(grpc::CallbackServerContext* context,
-                                                       const v1::ListModelsRequest*, v1::ListModelsResponse* response) {
+                                                       const v1::ListModelsRequest*,
+                                                       v1::ListModelsResponse* response) {
   CallScope scope(*deps_.rpc_metrics, "Inference.ListModels");
   v1::ModelInfo& model = *response->add_models();
   model.set_id(deps_.model->id);

@@ -32,8 +32,9 @@ class GrpcTest : public testing::Test {
 TEST_F(GrpcTest, EqualsHttp) {
   world_.SetScript(Say("<think>\nhm 東\n</think>\n\n京 is 125 and more", 2));
   const json http = json::parse(
-      Fetch(world_.http(), "POST", "/v1/chat/completions",
-            R"({"messages": [{"role": "user", "content": "hello"}], "seed": 9, "temperature": 0.7, "top_p": 0.9, "max_tokens": 99,
+      Fetch(
+          world_.http(), "POST", "/v1/chat/completions",
+          R"({"messages": [{"role": "user", "content": "hello"}], "seed": 9, "temperature": 0.7, "top_p": 0.9, "max_tokens": 99,
                 "stop": [" and"], "logprobs": true, "top_logprobs": 1})")
           .body);
   const DecodeSpec by_http = world_.LastRequest();
@@ -70,7 +71,8 @@ TEST_F(GrpcTest, EqualsHttp) {
   EXPECT_EQ(result->seed, http["seed"]);
   EXPECT_EQ(result->prompt_tokens, http["usage"]["prompt_tokens"]);
   EXPECT_EQ(result->completion_tokens, http["usage"]["completion_tokens"]);
-  EXPECT_EQ(result->reasoning_tokens, http["usage"]["completion_tokens_details"]["reasoning_tokens"]);
+  EXPECT_EQ(result->reasoning_tokens,
+            http["usage"]["completion_tokens_details"]["reasoning_tokens"]);
   ASSERT_EQ(result->tokens.size(), choice["logprobs"]["content"].size());
   for (size_t i = 0; i < result->tokens.size(); ++i) {
     EXPECT_EQ(result->tokens[i].logprob, choice["logprobs"]["content"][i]["logprob"]);
@@ -93,7 +95,9 @@ TEST_F(GrpcTest, PromptAndIds) {
 }
 
 TEST_F(GrpcTest, Errors) {
-  const auto code = [&](const GenerateOptions& options) { return client_->Generate(options, nullptr, kLong).status(); };
+  const auto code = [&](const GenerateOptions& options) {
+    return client_->Generate(options, nullptr, kLong).status();
+  };
   GenerateOptions options = Chat("x");
   options.model = "other";
   EXPECT_EQ(code(options).code(), absl::StatusCode::kNotFound);
@@ -122,7 +126,8 @@ TEST_F(GrpcTest, CancellingStopsTheWork) {
   DecodeScript script = Say("some words");
   script.hang = true;
   world_.SetScript(script);
-  const auto result = client_->Generate(Chat("x"), [](const TextDelta&) { return false; }, kLong);
+  const auto result = client_->Generate(
+      Chat("x"), [](const TextDelta&) { return false; }, kLong);
   EXPECT_EQ(result.status().code(), absl::StatusCode::kCancelled);
   EXPECT_TRUE(world_.WaitCancelled(1));
   EXPECT_TRUE(world_.WaitMetric("conclave_router_disconnects_total", 1));
@@ -140,7 +145,8 @@ TEST_F(GrpcTest, ListsModelsAndTellsHealth) {
 
 TEST(Sdk, RefusesWhatIsNoAddress) {
   for (const char* address : {"", "host", "host:", ":80", "host:http", "host:123456"}) {
-    EXPECT_EQ(Client::Connect(address).status().code(), absl::StatusCode::kInvalidArgument) << address;
+    EXPECT_EQ(Client::Connect(address).status().code(), absl::StatusCode::kInvalidArgument)
+        << address;
   }
 }
 

@@ -23,7 +23,9 @@ class HttpLimitsTest : public testing::Test {
           response.body = std::to_string(exchange->request().body.size());
           exchange->Respond(std::move(response));
         },
-        [](int status, const std::string& message) { return std::to_string(status) + ": " + message; });
+        [](int status, const std::string& message) {
+          return std::to_string(status) + ": " + message;
+        });
     EXPECT_TRUE(server.ok()) << server.status();
     return std::move(server).value();
   }
@@ -55,7 +57,8 @@ TEST_F(HttpLimitsTest, ALargeRefusedBodyDoesNotSwallowTheAnswer) {
   options.max_body_bytes = 1000;
   const auto server = Start(options);
   HttpConnection connection(server->address());
-  connection.SendUntilClosed("POST / HTTP/1.1\r\nContent-Length: 3000000\r\n\r\n" + std::string(3000000, 'x'));
+  connection.SendUntilClosed("POST / HTTP/1.1\r\nContent-Length: 3000000\r\n\r\n" +
+                             std::string(3000000, 'x'));
   EXPECT_EQ(connection.ReadReply().status, 413);
 }
 
@@ -85,7 +88,8 @@ TEST_F(HttpLimitsTest, ContinueIsSentWhenAskedFor) {
 
 TEST_F(HttpLimitsTest, SilentSlowAndIdleConnectionsAreClosed) {
   HttpServerOptions options;
-  options.idle_timeout = options.head_timeout = options.body_timeout = std::chrono::milliseconds(50);
+  options.idle_timeout = options.head_timeout = options.body_timeout =
+      std::chrono::milliseconds(50);
   const auto server = Start(options);
   HttpConnection silent(server->address());
   EXPECT_EQ(silent.ReadToEnd(), "");
@@ -101,7 +105,8 @@ TEST_F(HttpLimitsTest, SilentSlowAndIdleConnectionsAreClosed) {
   EXPECT_EQ(kept.ReadToEnd(), "");
 }
 
-// The client stops reading: the stream is cut at the bound on waiting bytes and the handler is told.
+// The client stops reading: the stream is cut at the bound on waiting bytes and the handler is
+// told.
 TEST_F(HttpLimitsTest, AClientThatDoesNotReadIsThrownOut) {
   HttpServerOptions options;
   options.max_unread_bytes = 1 << 20;
@@ -116,7 +121,8 @@ TEST_F(HttpLimitsTest, AClientThatDoesNotReadIsThrownOut) {
   exchange->StartStream("text/plain");
   const std::string piece(64 << 10, 'x');
   int accepted = 0;
-  while (exchange->Write(piece)) ASSERT_LT(++accepted, 10000);  // the kernel's buffers take some, too
+  while (exchange->Write(piece))
+    ASSERT_LT(++accepted, 10000);  // the kernel's buffers take some, too
   EXPECT_EQ(gone.get_future().wait_for(std::chrono::minutes(1)), std::future_status::ready);
 }
 

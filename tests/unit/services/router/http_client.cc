@@ -32,7 +32,9 @@ void HttpConnection::Close() {
   fd_ = -1;
 }
 
-void HttpConnection::SetReceiveBuffer(int bytes) { setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)); }
+void HttpConnection::SetReceiveBuffer(int bytes) {
+  setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+}
 
 void HttpConnection::Send(const std::string& bytes) {
   for (size_t sent = 0; sent < bytes.size();) {
@@ -123,7 +125,8 @@ HttpReply HttpConnection::ReadReply() {
 HttpReply Fetch(const std::string& address, const std::string& method, const std::string& path,
                 const std::string& body, const std::string& headers) {
   HttpConnection connection(address);
-  connection.Send(method + " " + path + " HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: " +
+  connection.Send(method + " " + path +
+                  " HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: " +
                   std::to_string(body.size()) + "\r\n" + headers + "\r\n" + body);
   return connection.ReadReply();
 }

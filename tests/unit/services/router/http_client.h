@@ -7,7 +7,7 @@
 namespace conclave {
 
 struct HttpReply {
-  int status = 0;  // 0: the connection ended before a whole answer
+  int status = 0;                              // 0: the connection ended before a whole answer
   std::map<std::string, std::string> headers;  // names in lower case
   std::string body;                            // chunks joined
 };
@@ -23,7 +23,8 @@ class HttpConnection {
   // Sends as much as the peer takes before it closes.
   void SendUntilClosed(const std::string& bytes);
   HttpReply ReadReply();
-  // Received so far that no reply has consumed, once it contains `text`; false at the end of the connection.
+  // Received so far that no reply has consumed, once it contains `text`; false at the end of the
+  // connection.
   bool ReadUntil(const std::string& text);
   // Until the peer closes; what came.
   std::string ReadToEnd();

@@ -10,7 +10,8 @@ namespace {
 
 std::string Request(const std::string& fields) {
   const std::string body = R"({"messages": [{"role": "user", "content": "hello"}])" + fields + "}";
-  return "POST /v1/chat/completions HTTP/1.1\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+  return "POST /v1/chat/completions HTTP/1.1\r\nContent-Length: " + std::to_string(body.size()) +
+         "\r\n\r\n" + body;
 }
 
 TEST(HttpDisconnect, InTheMiddleOfAStream) {
@@ -26,7 +27,8 @@ TEST(HttpDisconnect, InTheMiddleOfAStream) {
   EXPECT_TRUE(world.WaitCancelled(1));
   EXPECT_TRUE(world.WaitMetric("conclave_router_disconnects_total", 1));
   EXPECT_TRUE(world.WaitMetric("conclave_router_in_flight", 0));
-  EXPECT_TRUE(world.WaitMetric(R"(conclave_router_requests_total{code="499",endpoint="/v1/chat/completions"})", 1));
+  EXPECT_TRUE(world.WaitMetric(
+      R"(conclave_router_requests_total{code="499",endpoint="/v1/chat/completions"})", 1));
 }
 
 TEST(HttpDisconnect, BeforeTheFirstToken) {

@@ -43,7 +43,8 @@ class HttpErrorsTest : public testing::Test {
     EXPECT_EQ(Fetch(world_.http(), "POST", kChat, kHello).status, 200);
   }
   HttpReply Chat(const std::string& fields) {
-    return Fetch(world_.http(), "POST", kChat, R"({"messages": [{"role": "user", "content": "hello"}], )" + fields + "}");
+    return Fetch(world_.http(), "POST", kChat,
+                 R"({"messages": [{"role": "user", "content": "hello"}], )" + fields + "}");
   }
   RouterWorld world_{[] {
     RouterConfig config;
@@ -55,16 +56,24 @@ class HttpErrorsTest : public testing::Test {
 
 TEST_F(HttpErrorsTest, BadRequests) {
   constexpr char kBad[] = "invalid_request_error";
-  ExpectError(Fetch(world_.http(), "POST", kChat, "{\"messages\": [}"), {400, kBad, nullptr, nullptr, "line 1, column 15"});
+  ExpectError(Fetch(world_.http(), "POST", kChat, "{\"messages\": [}"),
+              {400, kBad, nullptr, nullptr, "line 1, column 15"});
   ExpectError(Fetch(world_.http(), "POST", kChat, ""), {400, kBad, nullptr, nullptr, "is empty"});
-  ExpectError(Fetch(world_.http(), "POST", kChat, "{}"), {400, kBad, "messages", nullptr, "is missing"});
-  ExpectError(Fetch(world_.http(), "POST", kChat, R"({"messages": []})"), {400, kBad, "messages", nullptr, "at least one"});
-  ExpectError(Fetch(world_.http(), "POST", kChat, R"({"messages": [{"role": "robot", "content": "x"}]})"),
-              {400, kBad, "messages[0].role", nullptr, "'robot', but must be one of system, user, assistant, tool"});
-  ExpectError(Chat(R"("temperature": 3)"), {400, kBad, "temperature", nullptr, "'temperature' is 3, but must be between 0 and 2"});
+  ExpectError(Fetch(world_.http(), "POST", kChat, "{}"),
+              {400, kBad, "messages", nullptr, "is missing"});
+  ExpectError(Fetch(world_.http(), "POST", kChat, R"({"messages": []})"),
+              {400, kBad, "messages", nullptr, "at least one"});
+  ExpectError(
+      Fetch(world_.http(), "POST", kChat, R"({"messages": [{"role": "robot", "content": "x"}]})"),
+      {400, kBad, "messages[0].role", nullptr,
+       "'robot', but must be one of system, user, assistant, tool"});
+  ExpectError(Chat(R"("temperature": 3)"), {400, kBad, "temperature", nullptr,
+                                            "'temperature' is 3, but must be between 0 and 2"});
   ExpectError(Chat(R"("top_p": 0)"), {400, kBad, "top_p", nullptr, "'top_p' is 0"});
-  ExpectError(Chat(R"("max_tokens": -5)"), {400, kBad, "max_tokens", nullptr, "'max_tokens' is -5"});
-  ExpectError(Chat(R"("max_tokens": "many")"), {400, kBad, "max_tokens", nullptr, "must be an integer, but is \"many\""});
+  ExpectError(Chat(R"("max_tokens": -5)"),
+              {400, kBad, "max_tokens", nullptr, "'max_tokens' is -5"});
+  ExpectError(Chat(R"("max_tokens": "many")"),
+              {400, kBad, "max_tokens", nullptr, "must be an integer, but is \"many\""});
   ExpectError(Chat(R"("n": 2)"), {400, kBad, "n", nullptr, "only 1 is supported"});
   ExpectError(Chat(R"("stop": [""])"), {400, kBad, "stop", nullptr, "empty string"});
   ExpectError(Chat(R"("seed": 1.5)"), {400, kBad, "seed", nullptr, "between 0 and 2^64 - 1"});
@@ -75,18 +84,26 @@ TEST_F(HttpErrorsTest, BadRequests) {
 TEST_F(HttpErrorsTest, PromptBeyondTheContext) {
   std::string words;
   for (int i = 0; i < 3000; ++i) words += "word ";
-  const HttpReply reply = Fetch(world_.http(), "POST", kChat, json{{"messages", {{{"role", "user"}, {"content", words}}}}}.dump());
-  ExpectError(reply, {400, "invalid_request_error", "messages", "context_length_exceeded", "context is 2048 tokens"});
+  const HttpReply reply =
+      Fetch(world_.http(), "POST", kChat,
+            json{{"messages", {{{"role", "user"}, {"content", words}}}}}.dump());
+  ExpectError(reply, {400, "invalid_request_error", "messages", "context_length_exceeded",
+                      "context is 2048 tokens"});
 }
 
 TEST_F(HttpErrorsTest, UnknownThings) {
-  ExpectError(Chat(R"("model": "gpt-9")"), {404, "invalid_request_error", "model", "model_not_found", "'gpt-9' does not exist here; this cluster serves 'test-model'"});
-  ExpectError(Fetch(world_.http(), "GET", "/v1/models/gpt-9"), {404, "invalid_request_error", "model", "model_not_found", "'gpt-9'"});
-  ExpectError(Fetch(world_.http(), "GET", "/v2/else"), {404, "invalid_request_error", nullptr, "not_found", "/v2/else"});
+  ExpectError(Chat(R"("model": "gpt-9")"),
+              {404, "invalid_request_error", "model", "model_not_found",
+               "'gpt-9' does not exist here; this cluster serves 'test-model'"});
+  ExpectError(Fetch(world_.http(), "GET", "/v1/models/gpt-9"),
+              {404, "invalid_request_error", "model", "model_not_found", "'gpt-9'"});
+  ExpectError(Fetch(world_.http(), "GET", "/v2/else"),
+              {404, "invalid_request_error", nullptr, "not_found", "/v2/else"});
   const HttpReply get = Fetch(world_.http(), "GET", kChat);
   ExpectError(get, {405, "invalid_request_error", nullptr, "method_not_allowed", "use POST"});
   EXPECT_EQ(get.headers.at("allow"), "POST");
-  ExpectError(Fetch(world_.http(), "DELETE", "/v1/models"), {405, "invalid_request_error", nullptr, "method_not_allowed", "use GET"});
+  ExpectError(Fetch(world_.http(), "DELETE", "/v1/models"),
+              {405, "invalid_request_error", nullptr, "method_not_allowed", "use GET"});
 }
 
 TEST_F(HttpErrorsTest, BodyTooLarge) {
@@ -100,10 +117,12 @@ TEST_F(HttpErrorsTest, Overload) {
   world_.SetScript(hang);
   {
     HttpConnection busy(world_.http());
-    busy.Send("POST /v1/chat/completions HTTP/1.1\r\nContent-Length: " + std::to_string(sizeof(kHello) - 1) + "\r\n\r\n" + kHello);
+    busy.Send("POST /v1/chat/completions HTTP/1.1\r\nContent-Length: " +
+              std::to_string(sizeof(kHello) - 1) + "\r\n\r\n" + kHello);
     world_.LastRequest();
     const HttpReply reply = Fetch(world_.http(), "POST", kChat, kHello);
-    ExpectError(reply, {429, "rate_limit_error", nullptr, "overloaded", "1 generations are in flight"});
+    ExpectError(reply,
+                {429, "rate_limit_error", nullptr, "overloaded", "1 generations are in flight"});
     EXPECT_EQ(reply.headers.at("retry-after"), "1");
   }
   EXPECT_TRUE(world_.WaitMetric("conclave_router_in_flight", 0));
@@ -113,8 +132,9 @@ TEST_F(HttpErrorsTest, DeadlineOfASilentWorker) {
   DecodeScript hang;
   hang.hang = true;
   world_.SetScript(hang);
-  ExpectError(Fetch(world_.http(), "POST", kChat, kHello, "X-Request-Timeout-Ms: 100\r\n"),
-              {504, "timeout_error", nullptr, "deadline_exceeded", "the request's deadline passed"});
+  ExpectError(
+      Fetch(world_.http(), "POST", kChat, kHello, "X-Request-Timeout-Ms: 100\r\n"),
+      {504, "timeout_error", nullptr, "deadline_exceeded", "the request's deadline passed"});
   EXPECT_TRUE(world_.WaitCancelled(1));
   ExpectError(Fetch(world_.http(), "POST", kChat, kHello, "X-Request-Timeout-Ms: soon\r\n"),
               {400, "invalid_request_error", "X-Request-Timeout-Ms", nullptr, "'soon'"});
@@ -128,8 +148,11 @@ TEST_F(HttpErrorsTest, ErrorsOfTheWorkerKeepTheirMeaning) {
     world_.SetScript(script);
     return Fetch(world_.http(), "POST", kChat, kHello);
   };
-  ExpectError(fail(Unavailable("expert 3 has no replica")), {503, "service_unavailable_error", nullptr, "unavailable", "decode worker decode-0: expert 3"});
-  ExpectError(fail(ResourceExhausted("no KV pages")), {429, "rate_limit_error", nullptr, "overloaded", "no KV pages"});
+  ExpectError(fail(Unavailable("expert 3 has no replica")),
+              {503, "service_unavailable_error", nullptr, "unavailable",
+               "decode worker decode-0: expert 3"});
+  ExpectError(fail(ResourceExhausted("no KV pages")),
+              {429, "rate_limit_error", nullptr, "overloaded", "no KV pages"});
   ExpectError(fail(Internal("broken")), {500, "server_error", nullptr, nullptr, "broken"});
 }
 
@@ -155,7 +178,8 @@ TEST(HttpNotReady, NamesWhatIsMissing) {
   EXPECT_EQ(ready.status, 503);
   EXPECT_EQ(json::parse(ready.body)["ready"], false);
   const HttpReply reply = Fetch(world.http(), "POST", kChat, kHello);
-  ExpectError(reply, {503, "service_unavailable_error", nullptr, "unavailable", "no decode worker is registered"});
+  ExpectError(reply, {503, "service_unavailable_error", nullptr, "unavailable",
+                      "no decode worker is registered"});
   EXPECT_EQ(reply.headers.at("retry-after"), "1");
 }
 

@@ -41,13 +41,17 @@ std::vector<json> Events(const std::string& body) {
 
 class HttpGenerateTest : public testing::Test {
  protected:
-  HttpReply Post(const char* path, json body) { return Fetch(world_.http(), "POST", path, body.dump()); }
+  HttpReply Post(const char* path, json body) {
+    return Fetch(world_.http(), "POST", path, body.dump());
+  }
   RouterWorld world_;
 };
 
 TEST_F(HttpGenerateTest, ChatAnswer) {
   world_.SetScript(Say("<think>\n8+7=15\n</think>\n\nThe answer is 125. 東京 😀"));
-  const HttpReply reply = Post(kChat, Body(std::string(kHello) + R"(, "seed": 77, "max_tokens": 50, "temperature": 0.5, "top_p": 0.75)"));
+  const HttpReply reply =
+      Post(kChat, Body(std::string(kHello) +
+                       R"(, "seed": 77, "max_tokens": 50, "temperature": 0.5, "top_p": 0.75)"));
   ASSERT_EQ(reply.status, 200) << reply.body;
   EXPECT_EQ(reply.headers.at("content-type"), "application/json");
   const json answer = json::parse(reply.body);
@@ -67,17 +71,23 @@ TEST_F(HttpGenerateTest, ChatAnswer) {
   EXPECT_EQ(seen.temperature, 0.5);
   EXPECT_EQ(seen.top_p, 0.75);
   EXPECT_THAT(seen.prefill_addresses, testing::ElementsAre("prefill-0"));
-  EXPECT_EQ(std::count(seen.prompt_ids.begin(), seen.prompt_ids.end(), TestModel().config.bos_token_id), 1);
+  EXPECT_EQ(
+      std::count(seen.prompt_ids.begin(), seen.prompt_ids.end(), TestModel().config.bos_token_id),
+      1);
   const json& usage = answer["usage"];
   EXPECT_EQ(usage["prompt_tokens"], seen.prompt_ids.size());
-  EXPECT_EQ(usage["completion_tokens"], Encode("<think>\n8+7=15\n</think>\n\nThe answer is 125. 東京 😀").size() + 1);
-  EXPECT_EQ(usage["total_tokens"].get<int>(), usage["prompt_tokens"].get<int>() + usage["completion_tokens"].get<int>());
-  EXPECT_GE(usage["completion_tokens_details"]["reasoning_tokens"], static_cast<int>(Encode("8+7=15").size()));
+  EXPECT_EQ(usage["completion_tokens"],
+            Encode("<think>\n8+7=15\n</think>\n\nThe answer is 125. 東京 😀").size() + 1);
+  EXPECT_EQ(usage["total_tokens"].get<int>(),
+            usage["prompt_tokens"].get<int>() + usage["completion_tokens"].get<int>());
+  EXPECT_GE(usage["completion_tokens_details"]["reasoning_tokens"],
+            static_cast<int>(Encode("8+7=15").size()));
 }
 
 TEST_F(HttpGenerateTest, TheStreamAddsUpToTheWholeAnswer) {
   const std::string text = "<think>\nlet me see: 東\n</think>\n\nnaïve 京 😀 answer";
-  json request = Body(std::string(kHello) + R"(, "seed": 1, "stop": [" answer"], "logprobs": true, "top_logprobs": 2)");
+  json request = Body(std::string(kHello) +
+                      R"(, "seed": 1, "stop": [" answer"], "logprobs": true, "top_logprobs": 2)");
   for (const size_t per_message : {1, 3, 1000}) {
     world_.SetScript(Say(text, per_message));
     const json whole = json::parse(Post(kChat, request).body);
@@ -119,7 +129,8 @@ TEST_F(HttpGenerateTest, TheStreamAddsUpToTheWholeAnswer) {
 
 TEST_F(HttpGenerateTest, UsageComesOnlyWhenAskedFor) {
   world_.SetScript(Say("ok"));
-  for (const json& event : Events(Post(kChat, Body(std::string(kHello) + R"(, "stream": true)")).body)) {
+  for (const json& event :
+       Events(Post(kChat, Body(std::string(kHello) + R"(, "stream": true)")).body)) {
     EXPECT_FALSE(event.contains("usage"));
     EXPECT_EQ(event["choices"].size(), 1u);
   }
@@ -152,17 +163,22 @@ TEST_F(HttpGenerateTest, Completions) {
 
 TEST_F(HttpGenerateTest, ASeedIsDrawnAndToldAndMaxTokensFitTheContext) {
   world_.SetScript(Say("ok"));
-  const json answer = json::parse(Post(kChat, Body(std::string(kHello) + R"(, "max_tokens": 1000000)")).body);
+  const json answer =
+      json::parse(Post(kChat, Body(std::string(kHello) + R"(, "max_tokens": 1000000)")).body);
   const DecodeSpec seen = world_.LastRequest();
   EXPECT_EQ(answer["seed"], seen.seed);
-  EXPECT_EQ(seen.max_tokens + seen.prompt_ids.size(), static_cast<size_t>(TestModel().context_length()));
+  EXPECT_EQ(seen.max_tokens + seen.prompt_ids.size(),
+            static_cast<size_t>(TestModel().context_length()));
 }
 
 TEST_F(HttpGenerateTest, ContentPartsEqualOneString) {
   world_.SetScript(Say("ok"));
   Post(kChat, Body(kHello));
   const std::vector<int32_t> plain = world_.LastRequest().prompt_ids;
-  Post(kChat, Body(R"("messages": [{"role": "user", "content": [{"type": "text", "text": "hel"}, {"type": "text", "text": "lo"}]}])"));
+  Post(
+      kChat,
+      Body(
+          R"("messages": [{"role": "user", "content": [{"type": "text", "text": "hel"}, {"type": "text", "text": "lo"}]}])"));
   EXPECT_EQ(world_.LastRequest().prompt_ids, plain);
 }
 
@@ -170,7 +186,8 @@ TEST_F(HttpGenerateTest, OtherPages) {
   const json models = json::parse(Fetch(world_.http(), "GET", "/v1/models").body);
   EXPECT_EQ(models["data"][0]["id"], "test-model");
   EXPECT_EQ(models["data"][0]["context_length"], 2048);
-  EXPECT_EQ(json::parse(Fetch(world_.http(), "GET", "/v1/models/test-model").body), models["data"][0]);
+  EXPECT_EQ(json::parse(Fetch(world_.http(), "GET", "/v1/models/test-model").body),
+            models["data"][0]);
   EXPECT_EQ(Fetch(world_.http(), "GET", "/health").status, 200);
   const json ready = json::parse(Fetch(world_.http(), "GET", "/ready").body);
   EXPECT_EQ(ready["ready"], true);
@@ -185,9 +202,12 @@ TEST_F(HttpGenerateTest, CountsWhatItDid) {
   world_.SetScript(Say("ok"));
   Post(kChat, Body(kHello));
   Post(kChat, Body(R"("messages": 1)"));
-  EXPECT_TRUE(world_.WaitMetric(R"(conclave_router_requests_total{code="200",endpoint="/v1/chat/completions"})", 1));
-  EXPECT_TRUE(world_.WaitMetric(R"(conclave_router_requests_total{code="400",endpoint="/v1/chat/completions"})", 1));
-  EXPECT_EQ(world_.Metric(R"(conclave_router_tokens_total{kind="completion"})"), static_cast<double>(Encode("ok").size() + 1));
+  EXPECT_TRUE(world_.WaitMetric(
+      R"(conclave_router_requests_total{code="200",endpoint="/v1/chat/completions"})", 1));
+  EXPECT_TRUE(world_.WaitMetric(
+      R"(conclave_router_requests_total{code="400",endpoint="/v1/chat/completions"})", 1));
+  EXPECT_EQ(world_.Metric(R"(conclave_router_tokens_total{kind="completion"})"),
+            static_cast<double>(Encode("ok").size() + 1));
   EXPECT_EQ(world_.Metric("conclave_router_ttft_seconds_count"), 1);
   EXPECT_EQ(world_.Metric("conclave_router_ready"), 1);
   EXPECT_TRUE(world_.WaitMetric("conclave_router_in_flight", 0));

@@ -20,7 +20,9 @@ class HttpServerTest : public testing::Test {
   void Start(HttpServerOptions options) {
     auto server = HttpServer::Start(
         options, [this](std::shared_ptr<HttpExchange> exchange) { Handle(std::move(exchange)); },
-        [](int status, const std::string& message) { return std::to_string(status) + ": " + message; });
+        [](int status, const std::string& message) {
+          return std::to_string(status) + ": " + message;
+        });
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = std::move(*server);
   }
@@ -38,7 +40,8 @@ class HttpServerTest : public testing::Test {
     if (request.path == "/throw") throw std::runtime_error("oops");
     HttpResponse response;
     response.content_type = "text/plain";
-    response.body = request.method + " " + request.path + " [" + std::string(request.Header("x-a")) + "] " + request.body;
+    response.body = request.method + " " + request.path + " [" +
+                    std::string(request.Header("x-a")) + "] " + request.body;
     exchange->Respond(std::move(response));
   }
   const std::string& address() { return server_->address(); }
@@ -50,7 +53,9 @@ class HttpServerTest : public testing::Test {
 TEST_F(HttpServerTest, KeepsConnectionsAlive) {
   HttpConnection connection(address());
   for (const char* body : {"one", "two"}) {
-    connection.Send("POST /a%20b?q=1 HTTP/1.1\r\nHost: x\r\nX-A: 1\r\nx-a: 2\r\nContent-Length: 3\r\n\r\n" + std::string(body));
+    connection.Send(
+        "POST /a%20b?q=1 HTTP/1.1\r\nHost: x\r\nX-A: 1\r\nx-a: 2\r\nContent-Length: 3\r\n\r\n" +
+        std::string(body));
     const HttpReply reply = connection.ReadReply();
     EXPECT_EQ(reply.status, 200);
     EXPECT_EQ(reply.body, "POST /a b [1, 2] " + std::string(body));
@@ -187,7 +192,8 @@ TEST_F(HttpServerTest, PortInUseIsNamed) {
   EXPECT_EQ(second.status().code(), absl::StatusCode::kAlreadyExists);
   EXPECT_THAT(Message(second.status()), HasSubstr(std::to_string(options.port)));
   options.host = "nowhere";
-  EXPECT_EQ(HttpServer::Start(options, nullptr, nullptr).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(HttpServer::Start(options, nullptr, nullptr).status().code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 }  // namespace

@@ -36,8 +36,11 @@ TEST(ParseChat, ReadsEverything) {
 TEST(ParseCompletion, PromptForms) {
   EXPECT_EQ(std::get<std::string>(ParseCompletionBody(R"({"prompt": "a"})")->request.input), "a");
   EXPECT_EQ(std::get<std::string>(ParseCompletionBody(R"({"prompt": ["a"]})")->request.input), "a");
-  EXPECT_THAT(std::get<std::vector<int32_t>>(ParseCompletionBody(R"({"prompt": [1, 2]})")->request.input), ElementsAre(1, 2));
-  EXPECT_EQ(ParseCompletionBody(R"({"prompt": "a", "logprobs": 3})")->request.sampling.top_logprobs, 3);
+  EXPECT_THAT(
+      std::get<std::vector<int32_t>>(ParseCompletionBody(R"({"prompt": [1, 2]})")->request.input),
+      ElementsAre(1, 2));
+  EXPECT_EQ(ParseCompletionBody(R"({"prompt": "a", "logprobs": 3})")->request.sampling.top_logprobs,
+            3);
 }
 
 struct Bad {
@@ -64,18 +67,23 @@ TEST(ParseChat, ErrorsNameTheParameter) {
       {R"({"messages": [7]})", "messages[0]", "must be an object, but is 7"},
       {R"({"messages": [{"content": "x"}]})", "messages[0].role", "must be a string"},
       {R"({"messages": [{"role": "user"}]})", "messages[0].content", "is missing"},
-      {R"({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]})", "messages[0].content[0].type", "text only"},
-      {R"({"messages": [], "temperature": "hot"})", "temperature", "must be a number, but is \"hot\""},
+      {R"({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]})",
+       "messages[0].content[0].type", "text only"},
+      {R"({"messages": [], "temperature": "hot"})", "temperature",
+       "must be a number, but is \"hot\""},
       {R"({"messages": [], "max_tokens": 1.5})", "max_tokens", "must be an integer, but is 1.5"},
       {R"({"messages": [], "seed": -1})", "seed", "between 0 and 2^64 - 1, but is -1"},
       {R"({"messages": [], "n": 2})", "n", "'n' is 2, but only 1 is supported"},
       {R"({"messages": [], "stop": ["a", 1]})", "stop[1]", "must be a string, but is 1"},
       {R"({"messages": [], "stream": 1})", "stream", "must be true or false"},
-      {R"({"messages": [], "stream_options": {}})", "stream_options", "only allowed when 'stream' is true"},
-      {R"({"messages": [], "top_logprobs": 2})", "top_logprobs", "only allowed when 'logprobs' is true"},
+      {R"({"messages": [], "stream_options": {}})", "stream_options",
+       "only allowed when 'stream' is true"},
+      {R"({"messages": [], "top_logprobs": 2})", "top_logprobs",
+       "only allowed when 'logprobs' is true"},
       {R"({"messages": [], "tools": [{"type": "function"}]})", "tools", "not supported"},
       {R"({"messages": [], "frequency_penalty": 1})", "frequency_penalty", "send 0"},
-      {R"({"messages": [], "response_format": {"type": "json_object"}})", "response_format", "not supported"},
+      {R"({"messages": [], "response_format": {"type": "json_object"}})", "response_format",
+       "not supported"},
   };
   for (const Bad& bad : cases) ExpectBad(ParseChatBody(bad.body).status(), bad);
 }
@@ -83,7 +91,8 @@ TEST(ParseChat, ErrorsNameTheParameter) {
 TEST(ParseCompletion, ErrorsNameTheParameter) {
   const Bad cases[] = {
       {"{}", "prompt", "is missing"},
-      {R"({"prompt": {}})", "prompt", "must be a string, an array of one string, or an array of token ids"},
+      {R"({"prompt": {}})", "prompt",
+       "must be a string, an array of one string, or an array of token ids"},
       {R"({"prompt": ["a", "b"]})", "prompt", "only one is supported"},
       {R"({"prompt": [1, -2]})", "prompt", "'prompt[1]' must be a token id, but is -2"},
       {R"({"prompt": "a", "logprobs": 21})", "logprobs", "between 0 and 20"},
@@ -105,16 +114,22 @@ TEST(Validate, RangesNameValueAndLimits) {
     change(request);
     ExpectBad(ValidateRequest(request), {"", param, text});
   };
-  check([](auto& r) { r.sampling.temperature = -1; }, "temperature", "'temperature' is -1, but must be between 0 and 2");
+  check([](auto& r) { r.sampling.temperature = -1; }, "temperature",
+        "'temperature' is -1, but must be between 0 and 2");
   check([](auto& r) { r.sampling.temperature = NAN; }, "temperature", "nan");
   check([](auto& r) { r.sampling.top_p = 0; }, "top_p", "greater than 0 and at most 1");
   check([](auto& r) { r.sampling.max_tokens = 0; }, "max_tokens", "'max_tokens' is 0");
-  check([](auto& r) { r.sampling.max_tokens = int64_t{1} << 40; }, "max_tokens", "between 1 and 2147483647");
+  check([](auto& r) { r.sampling.max_tokens = int64_t{1} << 40; }, "max_tokens",
+        "between 1 and 2147483647");
   check([](auto& r) { r.sampling.top_logprobs = 21; }, "top_logprobs", "between 0 and 20");
   check([](auto& r) { r.stop.assign(17, "x"); }, "stop", "17 strings");
   check([](auto& r) { r.stop = {""}; }, "stop", "empty string");
   check([](auto& r) { r.input = std::vector<ChatMessage>(); }, "messages", "at least one");
-  check([](auto& r) { r.input = std::vector<ChatMessage>{{"robot", "x"}}; }, "messages[0].role", "'robot'");
+  check(
+      [](auto& r) {
+        r.input = std::vector<ChatMessage>{{"robot", "x"}};
+      },
+      "messages[0].role", "'robot'");
   check([](auto& r) { r.input = std::vector<int32_t>(); }, "prompt", "empty list");
 }
 

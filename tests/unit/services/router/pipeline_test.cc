@@ -32,8 +32,8 @@ class FakeDecodeClient : public DecodeClient {
       }
       on_cancel();
     }
-    // The handle of a call may still be on its way into the generation when that is cancelled; the call is
-    // cancelled on arrival then.
+    // The handle of a call may still be on its way into the generation when that is cancelled; the
+    // call is cancelled on arrival then.
     bool WaitCancelled() {
       MutexLock lock(mu);
       const SteadyTime deadline = Now() + kLong;
@@ -45,7 +45,8 @@ class FakeDecodeClient : public DecodeClient {
     CondVar changed;
     bool cancelled = false;
 
-    void Tokens(const std::vector<TokenId>& ids, std::optional<FinishReason> finish = std::nullopt) {
+    void Tokens(const std::vector<TokenId>& ids,
+                std::optional<FinishReason> finish = std::nullopt) {
       std::vector<GeneratedToken> tokens;
       for (TokenId id : ids) tokens.push_back({id, -0.5f, {}});
       events.on_tokens(std::move(tokens), finish);
@@ -54,8 +55,8 @@ class FakeDecodeClient : public DecodeClient {
     void Done(absl::Status status) { std::exchange(events, {}).on_done(std::move(status)); }
   };
 
-  std::shared_ptr<DecodeCall> Generate(const std::string& address, const DecodeSpec& spec, SteadyTime,
-                                       DecodeEvents events) override {
+  std::shared_ptr<DecodeCall> Generate(const std::string& address, const DecodeSpec& spec,
+                                       SteadyTime, DecodeEvents events) override {
     auto call = std::make_shared<Call>();
     call->address = address;
     call->spec = spec;
@@ -124,7 +125,8 @@ class RecordingSink : public GenerationSink {
 class PipelineTest : public testing::Test {
  protected:
   PipelineTest() {
-    for (const auto& [id, role] : {std::pair("d1", Role::kDecode), {"d2", Role::kDecode}, {"p1", Role::kPrefill}}) {
+    for (const auto& [id, role] :
+         {std::pair("d1", Role::kDecode), {"d2", Role::kDecode}, {"p1", Role::kPrefill}}) {
       MemberInfo member;
       member.id = id;
       member.role = role;
@@ -158,7 +160,8 @@ class PipelineTest : public testing::Test {
                             return out;
                           },
                           8, 2};
-  Pipeline pipeline_{TestModel(), workers_, decode_, metrics_, {.max_in_flight = 2, .tokenize_threads = 1}};
+  Pipeline pipeline_{
+      TestModel(), workers_, decode_, metrics_, {.max_in_flight = 2, .tokenize_threads = 1}};
   std::shared_ptr<GenerationHandle> handle_;
 };
 
@@ -182,14 +185,17 @@ TEST_F(PipelineTest, GeneratesAChat) {
   EXPECT_EQ(sink->reason, FinishReason::kStop);
   EXPECT_EQ(sink->start.seed, 42u);
   EXPECT_EQ(sink->usage.prompt_tokens, static_cast<int>(call->spec.prompt_ids.size()));
-  EXPECT_EQ(sink->usage.completion_tokens, static_cast<int>(Encode("<think>\nhm\n</think>\n\nHi").size() + Encode(" there").size()));
+  EXPECT_EQ(
+      sink->usage.completion_tokens,
+      static_cast<int>(Encode("<think>\nhm\n</think>\n\nHi").size() + Encode(" there").size()));
 }
 
 TEST_F(PipelineTest, DrawsASeedAndFillsTheContext) {
   const auto sink = Start(Chat("hello"));
   const auto call = decode_.Next();
   EXPECT_LT(call->spec.seed, uint64_t{1} << 53);
-  EXPECT_EQ(call->spec.max_tokens + call->spec.prompt_ids.size(), static_cast<size_t>(TestModel().context_length()));
+  EXPECT_EQ(call->spec.max_tokens + call->spec.prompt_ids.size(),
+            static_cast<size_t>(TestModel().context_length()));
   call->Done(Unavailable("d gone"));
   decode_.Next()->Done(Unavailable("d gone too"));
   ASSERT_TRUE(sink->Wait());

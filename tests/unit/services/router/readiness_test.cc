@@ -39,24 +39,30 @@ ServingView FullView() {
   return view;
 }
 
-TEST(Readiness, ReadyWithEveryRole) { EXPECT_THAT(MissingForService(FullView(), MoeModel(), false), IsEmpty()); }
+TEST(Readiness, ReadyWithEveryRole) {
+  EXPECT_THAT(MissingForService(FullView(), MoeModel(), false), IsEmpty());
+}
 
 TEST(Readiness, NamesEveryMissingRole) {
   EXPECT_THAT(MissingForService({}, MoeModel(), false),
-              ElementsAre("no decode worker is registered", "no prefill worker is registered", "no expert host is registered"));
+              ElementsAre("no decode worker is registered", "no prefill worker is registered",
+                          "no expert host is registered"));
 }
 
 TEST(Readiness, AsksForAPlacement) {
   ServingView view = FullView();
   view.placement = std::make_shared<PlacementMap>();
-  EXPECT_THAT(MissingForService(view, MoeModel(), false), ElementsAre("no expert placement has been published"));
+  EXPECT_THAT(MissingForService(view, MoeModel(), false),
+              ElementsAre("no expert placement has been published"));
 }
 
 TEST(Readiness, AReplicaOfAnEarlierLifeDoesNotCount) {
   ServingView view = FullView();
   view.expert_hosts[0].incarnation = 8;
-  EXPECT_THAT(MissingForService(view, MoeModel(), false),
-              ElementsAre(HasSubstr("4 experts have no live host in placement epoch 4 (first: expert 0 of layer 1)")));
+  EXPECT_THAT(
+      MissingForService(view, MoeModel(), false),
+      ElementsAre(HasSubstr(
+          "4 experts have no live host in placement epoch 4 (first: expert 0 of layer 1)")));
 }
 
 TEST(Readiness, LocalExpertsAndDenseModelsNeedNoHosts) {

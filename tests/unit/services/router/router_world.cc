@@ -29,15 +29,16 @@ DecodeScript Say(const std::string& text, size_t per_message) {
   tokens.push_back(TestModel().config.eos_token_id);
   DecodeScript script;
   for (size_t i = 0; i < tokens.size(); i += per_message) {
-    script.messages.emplace_back(tokens.begin() + i, tokens.begin() + std::min(tokens.size(), i + per_message));
+    script.messages.emplace_back(tokens.begin() + i,
+                                 tokens.begin() + std::min(tokens.size(), i + per_message));
   }
   return script;
 }
 
 class RouterWorld::Worker : public v1::Decode::CallbackService {
  public:
-  grpc::ServerWriteReactor<v1::DecodeResponse>* Generate(grpc::CallbackServerContext*,
-                                                         const v1::DecodeRequest* request) override {
+  grpc::ServerWriteReactor<v1::DecodeResponse>* Generate(
+      grpc::CallbackServerContext*, const v1::DecodeRequest* request) override {
     auto stream = ServerStream<v1::DecodeResponse>::Create([this] {
       MutexLock lock(mu_);
       ++cancelled_;
@@ -63,7 +64,8 @@ class RouterWorld::Worker : public v1::Decode::CallbackService {
   int cancelled_ GUARDED_BY(mu_) = 0;
 
  private:
-  static void Play(ServerStream<v1::DecodeResponse>& stream, const DecodeScript& script, int top_logprobs) {
+  static void Play(ServerStream<v1::DecodeResponse>& stream, const DecodeScript& script,
+                   int top_logprobs) {
     size_t position = 0;
     for (size_t i = 0; i < script.messages.size(); ++i) {
       v1::DecodeResponse response;
@@ -79,7 +81,8 @@ class RouterWorld::Worker : public v1::Decode::CallbackService {
         ++position;
       }
       if (i + 1 == script.messages.size() && !script.hang && script.error.ok()) {
-        response.set_finish(script.finish == FinishReason::kStop ? v1::FINISH_REASON_STOP : v1::FINISH_REASON_LENGTH);
+        response.set_finish(script.finish == FinishReason::kStop ? v1::FINISH_REASON_STOP
+                                                                 : v1::FINISH_REASON_LENGTH);
       }
       stream.Write(std::move(response));
     }
@@ -88,7 +91,9 @@ class RouterWorld::Worker : public v1::Decode::CallbackService {
 };
 
 RouterWorld::RouterWorld(RouterConfig config, bool with_workers)
-    : store_(MakeMemoryStore()), channels_(network_.Channels()), worker_(std::make_unique<Worker>()) {
+    : store_(MakeMemoryStore()),
+      channels_(network_.Channels()),
+      worker_(std::make_unique<Worker>()) {
   if (with_workers) {
     RpcServerOptions options;
     options.in_process = &network_;
@@ -97,7 +102,8 @@ RouterWorld::RouterWorld(RouterConfig config, bool with_workers)
     decode_member_ = std::make_unique<ClusterClient>(*store_, ClusterClientOptions{});
     CONCLAVE_CHECK(decode_member_->Register(Member("decode-0", Role::kDecode), Now() + kLong).ok());
     prefill_member_ = std::make_unique<ClusterClient>(*store_, ClusterClientOptions{});
-    CONCLAVE_CHECK(prefill_member_->Register(Member("prefill-0", Role::kPrefill), Now() + kLong).ok());
+    CONCLAVE_CHECK(
+        prefill_member_->Register(Member("prefill-0", Role::kPrefill), Now() + kLong).ok());
   }
   config.model_dir = TestModelDir();
   config.model_id = "test-model";
@@ -138,7 +144,8 @@ DecodeSpec RouterWorld::LastRequest() {
   spec.top_logprobs = request.sampling().top_logprobs();
   spec.max_tokens = request.max_tokens();
   spec.ignore_eos = request.ignore_eos();
-  spec.prefill_addresses.assign(request.prefill_addresses().begin(), request.prefill_addresses().end());
+  spec.prefill_addresses.assign(request.prefill_addresses().begin(),
+                                request.prefill_addresses().end());
   return spec;
 }
 

@@ -18,10 +18,10 @@ namespace conclave {
 
 // What the fake worker does with every call.
 struct DecodeScript {
-  std::vector<std::vector<int32_t>> messages;           // token ids, one message each
-  FinishReason finish = FinishReason::kStop;            // with the last message
-  bool hang = false;                                    // after the messages: until the call is cancelled
-  absl::Status error;                                   // not OK: after the messages, instead of the finish
+  std::vector<std::vector<int32_t>> messages;  // token ids, one message each
+  FinishReason finish = FinishReason::kStop;   // with the last message
+  bool hang = false;                           // after the messages: until the call is cancelled
+  absl::Status error;                          // not OK: after the messages, instead of the finish
 };
 
 // `text` as tokens, `per_message` in each message, an end-of-sequence token after them.

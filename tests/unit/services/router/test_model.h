@@ -23,6 +23,8 @@ inline const ModelAssets& TestModel() {
   return *model;
 }
 
-inline std::vector<TokenId> Encode(const std::string& text) { return TestModel().tokenizer->Encode(text).value(); }
+inline std::vector<TokenId> Encode(const std::string& text) {
+  return TestModel().tokenizer->Encode(text).value();
+}
 
 }  // namespace conclave

@@ -36,7 +36,8 @@ Result RunTokens(const std::vector<TokenId>& tokens, TextStream::Options options
 TEST(TextStream, JoinsCharactersThatTokensBreak) {
   const std::string text = "naïve 東京 😀 ok";
   const std::vector<TokenId> tokens = Encode(text);
-  ASSERT_GT(tokens.size(), 12u);  // the vocabulary is small: these characters take several tokens each
+  ASSERT_GT(tokens.size(),
+            12u);  // the vocabulary is small: these characters take several tokens each
   TextStream stream(*TestModel().tokenizer, {});
   std::string all;
   for (TokenId token : tokens) {
@@ -78,14 +79,16 @@ TEST(TextStream, SplitsReasoningAndCountsItsTokens) {
 }
 
 TEST(TextStream, ReasoningMayBeginInThePrompt) {
-  const Result result = RunTokens(Encode("because</think>yes"), {.split_reasoning = true, .starts_reasoning = true});
+  const Result result =
+      RunTokens(Encode("because</think>yes"), {.split_reasoning = true, .starts_reasoning = true});
   EXPECT_EQ(result.reasoning, "because");
   EXPECT_EQ(result.content, "yes");
   EXPECT_EQ(result.reasoning_tokens, static_cast<int>(Encode("because").size()));
 }
 
 TEST(TextStream, StopStringsDoNotCutReasoning) {
-  const Result result = RunTokens(Encode("<think>a\nb</think>c\nd"), {.split_reasoning = true, .stops = {"\n"}});
+  const Result result =
+      RunTokens(Encode("<think>a\nb</think>c\nd"), {.split_reasoning = true, .stops = {"\n"}});
   EXPECT_EQ(result.reasoning, "a\nb");
   EXPECT_EQ(result.content, "c");
   EXPECT_TRUE(result.stopped);

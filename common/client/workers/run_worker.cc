@@ -31,7 +31,7 @@ absl::Status Serve(const WorkerProgram& program) {
 }  // namespace
 
 int RunWorker(const WorkerProgram& program, const std::vector<std::string>& args) {
-  ConfigParser parser("conclave " + program.command, program.description);
+  ConfigParser parser(program.command, program.description);
   program.bind(parser);
   bool exit_now = false;
   absl::Status status = parser.Parse(args, &exit_now);

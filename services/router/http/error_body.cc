@@ -7,7 +7,7 @@
 namespace conclave {
 namespace {
 
-using nlohmann::json;
+using json = nlohmann::ordered_json;
 
 const char* TypeOf(int http_status) {
   switch (http_status) {

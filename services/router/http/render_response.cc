@@ -5,7 +5,7 @@
 namespace conclave {
 namespace {
 
-using nlohmann::json;
+using json = nlohmann::ordered_json;
 
 constexpr double kLeastLogprob = -9999;  // stands for minus infinity, which JSON cannot say
 
@@ -52,10 +52,14 @@ json ResponseRenderer::Head(bool chunk) const {
 
 std::string ResponseRenderer::Chunk(json choice) {
   json chunk = Head(true);
-  choice["index"] = 0;
-  if (!choice.contains("finish_reason")) choice["finish_reason"] = nullptr;
-  if (!choice.contains("logprobs")) choice["logprobs"] = nullptr;
-  chunk["choices"] = json::array({std::move(choice)});
+  json whole = {{"index", 0}};
+  for (const char* key : {"delta", "text", "token_ids"}) {
+    if (choice.contains(key)) whole[key] = std::move(choice[key]);
+  }
+  for (const char* key : {"logprobs", "finish_reason"}) {
+    whole[key] = choice.contains(key) ? std::move(choice[key]) : json(nullptr);
+  }
+  chunk["choices"] = json::array({std::move(whole)});
   if (options_.include_usage) chunk["usage"] = nullptr;
   return Dump(chunk);
 }
@@ -103,7 +107,7 @@ std::optional<std::string> ResponseRenderer::UsageChunk(const GenerationUsage& u
 
 std::string ResponseRenderer::Whole(const GenerationDelta& all, FinishReason reason,
                                     const GenerationUsage& usage) {
-  json choice = {{"index", 0}, {"finish_reason", FinishText(reason)}, {"logprobs", nullptr}};
+  json choice = {{"index", 0}};
   if (options_.chat) {
     choice["message"] = {{"role", "assistant"}, {"content", all.content}};
     if (!all.reasoning.empty()) choice["message"]["reasoning_content"] = all.reasoning;
@@ -113,6 +117,8 @@ std::string ResponseRenderer::Whole(const GenerationDelta& all, FinishReason rea
     if (options_.logprobs) choice["logprobs"] = TextLogprobs(all.tokens);
   }
   if (options_.token_ids) choice["token_ids"] = TokenIds(all.tokens);
+  if (!options_.logprobs) choice["logprobs"] = nullptr;
+  choice["finish_reason"] = FinishText(reason);
   json whole = Head(false);
   whole["choices"] = json::array({std::move(choice)});
   whole["usage"] = Usage(usage);

@@ -35,10 +35,10 @@ class ResponseRenderer {
   std::string Whole(const GenerationDelta& all, FinishReason reason, const GenerationUsage& usage);
 
  private:
-  nlohmann::json Head(bool chunk) const;
-  std::string Chunk(nlohmann::json choice);
-  nlohmann::json ChatLogprobs(const std::vector<GeneratedToken>& tokens) const;
-  nlohmann::json TextLogprobs(const std::vector<GeneratedToken>& tokens);
+  nlohmann::ordered_json Head(bool chunk) const;
+  std::string Chunk(nlohmann::ordered_json choice);
+  nlohmann::ordered_json ChatLogprobs(const std::vector<GeneratedToken>& tokens) const;
+  nlohmann::ordered_json TextLogprobs(const std::vector<GeneratedToken>& tokens);
 
   const Tokenizer& tokenizer_;
   const Options options_;

@@ -127,6 +127,23 @@ TEST_F(HttpGenerateTest, TheStreamAddsUpToTheWholeAnswer) {
   }
 }
 
+TEST_F(HttpGenerateTest, TokenIdsOnRequest) {
+  world_.SetScript(Say("one two", 2));
+  json request = Body(std::string(kHello) + R"(, "return_token_ids": true)");
+  const json whole = json::parse(Post(kChat, request).body);
+  std::vector<TokenId> expected = Encode("one two");
+  expected.push_back(TestModel().config.eos_token_id);
+  EXPECT_EQ(whole["choices"][0]["token_ids"], expected);
+  request["stream"] = true;
+  std::vector<TokenId> streamed;
+  for (const json& event : Events(Post(kChat, request).body)) {
+    for (const json& id : event["choices"][0].value("token_ids", json::array())) {
+      streamed.push_back(id);
+    }
+  }
+  EXPECT_EQ(streamed, expected);
+}
+
 TEST_F(HttpGenerateTest, UsageComesOnlyWhenAskedFor) {
   world_.SetScript(Say("ok"));
   for (const json& event :

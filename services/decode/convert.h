@@ -8,10 +8,10 @@
 
 namespace conclave {
 
-// Validates everything; InvalidArgument names the field, its value and what is allowed. max_tokens is
-// clamped so that prompt and answer fit into the context.
-absl::StatusOr<SequenceSpec> SpecFromProto(const v1::DecodeRequest& request, const ModelConfig& config,
-                                           SteadyTime deadline);
+// Validates everything; InvalidArgument names the field, its value and what is allowed. max_tokens
+// is clamped so that prompt and answer fit into the context.
+absl::StatusOr<SequenceSpec> SpecFromProto(const v1::DecodeRequest& request,
+                                           const ModelConfig& config, SteadyTime deadline);
 
 v1::DecodeResponse ResponseToProto(const SampledToken& token, SequenceEnd end);
 

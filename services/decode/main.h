@@ -6,8 +6,8 @@
 
 namespace conclave {
 
-// Runs until SIGINT or SIGTERM, drains, returns the exit status: 0, or 1 after printing what went wrong.
-// `args` without the program's and the subcommand's name.
+// Runs until SIGINT or SIGTERM, drains, returns the exit status: 0, or 1 after printing what went
+// wrong. `args` without the program's and the subcommand's name.
 int RunDecode(const std::vector<std::string>& args);
 
 }  // namespace conclave

@@ -20,8 +20,8 @@ enum class SequenceEnd { kNone, kStop, kLength };
 class TokenSink {
  public:
   virtual ~TokenSink() = default;
-  // `end` is set with the last token. ResourceExhausted when the client reads too slowly, Cancelled when it
-  // is gone: the sequence ends then.
+  // `end` is set with the last token. ResourceExhausted when the client reads too slowly, Cancelled
+  // when it is gone: the sequence ends then.
   virtual absl::Status Write(const SampledToken& token, SequenceEnd end) = 0;
   // Once, last: OK after a token with `end`, else why the sequence ended early.
   virtual void Finish(const absl::Status& status) = 0;
@@ -38,8 +38,8 @@ struct SequenceSpec {
   SteadyTime deadline;
 };
 
-// kWaiting: in the queue, without pages. kReceiving: owned by the hand-off. kRunning: owned by the step
-// loop. kDone: owned by nobody, its pages are back in the pool.
+// kWaiting: in the queue, without pages. kReceiving: owned by the hand-off. kRunning: owned by the
+// step loop. kDone: owned by nobody, its pages are back in the pool.
 enum class SequenceStage { kWaiting, kReceiving, kRunning, kDone };
 
 struct Sequence {
@@ -52,20 +52,22 @@ struct Sequence {
   // Past its deadline, Cancelled, or Unavailable (evicted); OK otherwise.
   absl::Status Alive() const {
     if (Now() >= spec.deadline) {
-      return DeadlineExceeded("request {} passed its deadline after {} of {} tokens", spec.request_id,
-                              generated.load(), spec.max_tokens);
+      return DeadlineExceeded("request {} passed its deadline after {} of {} tokens",
+                              spec.request_id, generated.load(), spec.max_tokens);
     }
     if (cancelled) return Cancelled("request {} was cancelled", spec.request_id);
     if (evicted) {
-      return Unavailable("request {} lost its decode worker after {} of {} tokens: it is shutting down",
-                         spec.request_id, generated.load(), spec.max_tokens);
+      return Unavailable(
+          "request {} lost its decode worker after {} of {} tokens: it is shutting down",
+          spec.request_id, generated.load(), spec.max_tokens);
     }
     return absl::OkStatus();
   }
 
   // Guarded by DecodeState's lock.
   SequenceStage stage = SequenceStage::kWaiting;
-  std::vector<int32_t> pages;  // for the whole life of the sequence; written before the stage changes
+  std::vector<int32_t>
+      pages;  // for the whole life of the sequence; written before the stage changes
 
   // Used by the owner of the stage.
   std::atomic<int> generated{0};  // tokens written to the sink

@@ -38,8 +38,10 @@ struct DecodeServer::Impl {
 
 absl::Status DecodeServer::Impl::Build(WorkerDeps deps) {
   ASSIGN_OR_RETURN(model, LoadAttentionModel(config.worker, std::move(deps.model)));
-  ASSIGN_OR_RETURN(cache, KvCache::Create(model.model->config(), model.model->mode(), config.worker.kv_pages));
-  ASSIGN_OR_RETURN(node, WorkerNode::Create(config.worker, Role::kDecode, model.model->fingerprint(), deps));
+  ASSIGN_OR_RETURN(
+      cache, KvCache::Create(model.model->config(), model.model->mode(), config.worker.kv_pages));
+  ASSIGN_OR_RETURN(
+      node, WorkerNode::Create(config.worker, Role::kDecode, model.model->fingerprint(), deps));
   BuildEngine(deps);
   RETURN_IF_ERROR(node->Listen({service.get()}));
   node->Announce(WorkerNode::Appear::kWhenReady, static_cast<uint32_t>(config.worker.kv_pages),
@@ -51,8 +53,8 @@ void DecodeServer::Impl::BuildEngine(WorkerDeps& deps) {
   metrics = std::make_unique<DecodeMetrics>(node->metrics());
   experts = deps.local_experts != nullptr
                 ? MakeLocalExpertPlane(std::move(deps.local_experts))
-                : MakeRemoteExpertPlane(node->transport(), node->cluster(), node->channels(), node->identity(),
-                                        node->metrics(), "decode");
+                : MakeRemoteExpertPlane(node->transport(), node->cluster(), node->channels(),
+                                        node->identity(), node->metrics(), "decode");
   receiver = std::make_unique<KvReceiver>(node->transport(), *cache);
   prefill = MakePrefillClient(node->channels(), node->identity());
   forward = std::make_unique<Forward>(model.model, *cache, node->pool(), experts->backend());
@@ -109,13 +111,15 @@ void DecodeServer::Impl::Stop() {
     }
     for (const SequencePtr& sequence : state->EvictAll()) receive->Interrupt(sequence);
     // Every owner's own bound: a step, or the rest of a hand-off.
-    state->WaitIdle(After(std::chrono::milliseconds(config.step_timeout_ms + config.handoff_timeout_ms)));
+    state->WaitIdle(
+        After(std::chrono::milliseconds(config.step_timeout_ms + config.handoff_timeout_ms)));
     node->CloseServer(std::chrono::milliseconds(500));
     state->Stop();
   }
   steps.reset();
   receive.reset();
-  if (std::exchange(refresh, nullptr) != nullptr) Refresh();  // what a shared registry shows from now on
+  if (std::exchange(refresh, nullptr) != nullptr)
+    Refresh();  // what a shared registry shows from now on
   node->transport().Stop();
 }
 
@@ -123,7 +127,8 @@ DecodeServer::DecodeServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) 
 
 DecodeServer::~DecodeServer() { Stop(); }
 
-absl::StatusOr<std::unique_ptr<DecodeServer>> DecodeServer::Start(const DecodeConfig& config, WorkerDeps deps) {
+absl::StatusOr<std::unique_ptr<DecodeServer>> DecodeServer::Start(const DecodeConfig& config,
+                                                                  WorkerDeps deps) {
   auto impl = std::make_unique<Impl>();
   impl->config = config;
   auto server = std::unique_ptr<DecodeServer>(new DecodeServer(std::move(impl)));
@@ -132,7 +137,9 @@ absl::StatusOr<std::unique_ptr<DecodeServer>> DecodeServer::Start(const DecodeCo
 }
 
 void DecodeServer::Stop() { impl_->Stop(); }
-absl::Status DecodeServer::WaitReady(SteadyTime deadline) { return impl_->node->WaitReady(deadline); }
+absl::Status DecodeServer::WaitReady(SteadyTime deadline) {
+  return impl_->node->WaitReady(deadline);
+}
 const std::string& DecodeServer::id() const { return impl_->node->id(); }
 const std::string& DecodeServer::address() const { return impl_->node->address(); }
 const std::string& DecodeServer::metrics_address() const { return impl_->node->metrics_address(); }

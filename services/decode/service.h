@@ -18,8 +18,8 @@ class DecodeService : public v1::Decode::CallbackService {
     size_t max_stream_backlog = 4096;        // messages
   };
   // References must outlive it.
-  DecodeService(DecodeState& state, ReceivePrompt& receive, const ModelConfig& config, RpcMetrics& rpc_metrics,
-                DecodeMetrics& metrics, const Options& options)
+  DecodeService(DecodeState& state, ReceivePrompt& receive, const ModelConfig& config,
+                RpcMetrics& rpc_metrics, DecodeMetrics& metrics, const Options& options)
       : state_(state),
         receive_(receive),
         config_(config),

@@ -24,7 +24,11 @@ void Erase(std::vector<SequencePtr>& list, const SequencePtr& sequence) {
 
 DecodeState::DecodeState(int pages, const AdmissionLimits& limits, DecodeMetrics& metrics,
                          std::function<void(const SequencePtr&)> receive)
-    : limits_(limits), metrics_(metrics), receive_(std::move(receive)), pool_(pages), congested_since_(Now()) {}
+    : limits_(limits),
+      metrics_(metrics),
+      receive_(std::move(receive)),
+      pool_(pages),
+      congested_since_(Now()) {}
 
 AdmissionDecision DecodeState::Decide(const Sequence& sequence, int ahead, int ahead_pages) const {
   AdmissionState state{.free_pages = pool_.free(),
@@ -37,8 +41,9 @@ AdmissionDecision DecodeState::Decide(const Sequence& sequence, int ahead, int a
     state.finished_per_second = ended_since_ / seconds;
     state.pages_per_second = pages_since_ / seconds;
   }
-  return DecideAdmission({.needed_pages = NeededPages(sequence), .remaining_ms = RemainingMs(sequence.spec.deadline)},
-                         state, limits_);
+  return DecideAdmission(
+      {.needed_pages = NeededPages(sequence), .remaining_ms = RemainingMs(sequence.spec.deadline)},
+      state, limits_);
 }
 
 void DecodeState::Admit(const SequencePtr& sequence) {
@@ -55,7 +60,8 @@ absl::Status DecodeState::Submit(const SequencePtr& sequence) {
     RETURN_IF_ERROR(sequence->Alive());
     int ahead_pages = 0;
     for (const SequencePtr& other : waiting_) ahead_pages += NeededPages(*other);
-    const AdmissionDecision decision = Decide(*sequence, static_cast<int>(waiting_.size()), ahead_pages);
+    const AdmissionDecision decision =
+        Decide(*sequence, static_cast<int>(waiting_.size()), ahead_pages);
     switch (decision.verdict) {
       case AdmissionVerdict::kTooLarge:
         return InvalidArgument("{}", decision.reason);
@@ -151,7 +157,8 @@ void DecodeState::MoveQueue() {
       if (refused.ok()) {
         const AdmissionDecision decision = Decide(*head, 0, 0);
         if (decision.verdict == AdmissionVerdict::kWait) return;
-        if (decision.verdict != AdmissionVerdict::kAdmit) refused = ResourceExhausted("{}", decision.reason);
+        if (decision.verdict != AdmissionVerdict::kAdmit)
+          refused = ResourceExhausted("{}", decision.reason);
       }
       waiting_.pop_front();
       if (refused.ok()) {
@@ -226,7 +233,8 @@ void DecodeState::Stop() {
 bool DecodeState::WaitIdle(SteadyTime deadline) {
   MutexLock lock(mu_);
   while (!waiting_.empty() || !owned_.empty()) {
-    if (!changed_.WaitUntil(mu_, deadline) && Now() >= deadline) return waiting_.empty() && owned_.empty();
+    if (!changed_.WaitUntil(mu_, deadline) && Now() >= deadline)
+      return waiting_.empty() && owned_.empty();
   }
   return true;
 }

@@ -7,8 +7,8 @@ namespace conclave {
 
 struct ExpertHostConfig {
   WorkerConfig worker;
-  int expert_replicas = 2;     // copies of every expert, as far as there are hosts
-  int plan_debounce_ms = 200;  // milliseconds without a member change before a new map is planned
+  int expert_replicas = 2;      // copies of every expert, as far as there are hosts
+  int plan_debounce_ms = 200;   // milliseconds without a member change before a new map is planned
   int max_queued_rows = 65536;  // picks waiting over all clients
 };
 

@@ -10,7 +10,8 @@
 namespace conclave {
 
 // Picks of each expert since the store was opened, layers with experts only.
-void LoadsToProto(const std::vector<ExpertLoad>& loads, const ModelConfig& config, v1::ExpertStatusResponse* response);
+void LoadsToProto(const std::vector<ExpertLoad>& loads, const ModelConfig& config,
+                  v1::ExpertStatusResponse* response);
 
 // Picks of each layer, over all experts. [total layers]
 std::vector<uint64_t> LayerPicks(const std::vector<ExpertLoad>& loads, const ModelConfig& config);

@@ -10,30 +10,34 @@
 
 namespace conclave {
 
-// `host` is the member id: in one process several hosts share a registry. Used by one collection at a time.
+// `host` is the member id: in one process several hosts share a registry. Used by one collection at
+// a time.
 class ExpertHostMetrics {
  public:
   ExpertHostMetrics(MetricRegistry& registry, const std::string& host, int layers)
-      : dispatches_(Total(registry, "dispatches", "Messages of routed rows taken off the transport", host)),
+      : dispatches_(
+            Total(registry, "dispatches", "Messages of routed rows taken off the transport", host)),
         picks_(Total(registry, "picks", "Picks (row, expert) computed", host)),
         batches_(Total(registry, "batches", "Batches computed, over all clients", host)),
-        not_hosted_(Total(registry, "not_hosted", "Messages refused: an expert is not held here", host)),
+        not_hosted_(
+            Total(registry, "not_hosted", "Messages refused: an expert is not held here", host)),
         busy_(Total(registry, "busy", "Messages refused: the queue is full", host)),
         expired_(Total(registry, "expired", "Messages whose deadline passed in the queue", host)),
         invalid_(Total(registry, "invalid", "Messages dropped: unknown sender or damaged", host)),
-        queued_(registry.GetGauge("conclave_expert_host_queued_picks", "Picks waiting", {{"host", host}})),
-        resident_(registry.GetGauge("conclave_expert_host_resident_bytes", "Bytes of expert weights in memory",
-                                    {{"host", host}})),
-        hosted_(registry.GetGauge("conclave_expert_host_hosted_experts", "Experts (layer, expert) in memory",
+        queued_(registry.GetGauge("conclave_expert_host_queued_picks", "Picks waiting",
                                   {{"host", host}})),
-        epoch_(registry.GetGauge("conclave_expert_host_epoch", "Newest map whose experts are all loaded",
-                                 {{"host", host}})),
-        leader_(registry.GetGauge("conclave_expert_host_leader", "1 while this host plans the placement",
-                                  {{"host", host}})) {
+        resident_(registry.GetGauge("conclave_expert_host_resident_bytes",
+                                    "Bytes of expert weights in memory", {{"host", host}})),
+        hosted_(registry.GetGauge("conclave_expert_host_hosted_experts",
+                                  "Experts (layer, expert) in memory", {{"host", host}})),
+        epoch_(registry.GetGauge("conclave_expert_host_epoch",
+                                 "Newest map whose experts are all loaded", {{"host", host}})),
+        leader_(registry.GetGauge("conclave_expert_host_leader",
+                                  "1 while this host plans the placement", {{"host", host}})) {
     for (int layer = 0; layer < layers; ++layer) {
-      layer_picks_.emplace_back(registry.GetCounter("conclave_expert_host_layer_picks_total",
-                                                    "Picks computed, by layer",
-                                                    {{"host", host}, {"layer", std::to_string(layer)}}));
+      layer_picks_.emplace_back(
+          registry.GetCounter("conclave_expert_host_layer_picks_total", "Picks computed, by layer",
+                              {{"host", host}, {"layer", std::to_string(layer)}}));
     }
   }
 
@@ -64,8 +68,8 @@ class ExpertHostMetrics {
   }
 
  private:
-  static MirroredCounter Total(MetricRegistry& registry, const std::string& what, const std::string& help,
-                               const std::string& host) {
+  static MirroredCounter Total(MetricRegistry& registry, const std::string& what,
+                               const std::string& help, const std::string& host) {
     return MirroredCounter(
         registry.GetCounter("conclave_expert_host_" + what + "_total", help, {{"host", host}}));
   }

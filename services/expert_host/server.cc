@@ -55,7 +55,8 @@ struct ExpertHostServer::Impl {
 
 absl::Status ExpertHostServer::Impl::Build(WorkerDeps deps) {
   ASSIGN_OR_RETURN(store, ExpertStore::Open(config.worker.model_dir, config.worker.compute_mode()));
-  ASSIGN_OR_RETURN(node, WorkerNode::Create(config.worker, Role::kExpertHost, store->fingerprint(), deps));
+  ASSIGN_OR_RETURN(
+      node, WorkerNode::Create(config.worker, Role::kExpertHost, store->fingerprint(), deps));
   BuildPlane();
   RETURN_IF_ERROR(node->Listen({service.get()}));
   node->Announce(WorkerNode::Appear::kAtOnce, 0, [this] { return state.Ready(); });
@@ -68,11 +69,15 @@ void ExpertHostServer::Impl::BuildPlane() {
   metrics = std::make_unique<ExpertHostMetrics>(node->metrics(), node->id(), model.TotalLayers());
   experts = std::make_unique<LocalExperts>(store, node->pool());
   server = std::make_unique<ExpertServer>(
-      node->transport(), *experts, [this](int layer, int expert) { return store->Holds(layer, expert); },
-      [this] { return state.epoch(); }, ExpertServerOptions{.max_queued_rows = config.max_queued_rows});
+      node->transport(), *experts,
+      [this](int layer, int expert) { return store->Holds(layer, expert); },
+      [this] { return state.epoch(); },
+      ExpertServerOptions{.max_queued_rows = config.max_queued_rows});
   peers = std::make_unique<PeerTable>(
       node->transport(), node->identity(),
-      [this](Incarnation peer, std::shared_ptr<Endpoint> endpoint) { server->AddPeer(peer, std::move(endpoint)); },
+      [this](Incarnation peer, std::shared_ptr<Endpoint> endpoint) {
+        server->AddPeer(peer, std::move(endpoint));
+      },
       [this](Incarnation peer) { server->RemovePeer(peer); });
   service = std::make_unique<ExpertService>(state, *peers, *store, *server, node->rpc_metrics());
   client = MakeExpertClient(node->channels(), node->identity());
@@ -90,7 +95,8 @@ void ExpertHostServer::Impl::BuildPlane() {
 }
 
 void ExpertHostServer::Impl::StartJobs() {
-  load_thread = std::make_unique<JobThread>([this] { return load->Run(*node->cluster().Placement()); });
+  load_thread =
+      std::make_unique<JobThread>([this] { return load->Run(*node->cluster().Placement()); });
   plan_thread = std::make_unique<JobThread>([this] { return Campaign(); });
   load_thread->Start();
   plan_thread->Start();
@@ -105,7 +111,8 @@ SteadyTime ExpertHostServer::Impl::Campaign() {
   if (election == nullptr) {
     if (node->cluster().lease_id() == 0) return After(kRegisterPoll);
     election = node->cluster().Campaign("eplb", [this](bool leader) {
-      LogInfo(leader ? "plans the placement" : "does not plan the placement any more", {{"id", node->id()}});
+      LogInfo(leader ? "plans the placement" : "does not plan the placement any more",
+              {{"id", node->id()}});
       plan->SetLeader(leader);
       plan_thread->Trigger();
     });
@@ -122,8 +129,8 @@ void ExpertHostServer::Impl::Refresh() {
                    .layer_picks = LayerPicks(store->Loads(), store->config())});
 }
 
-// Another host's map will no longer name us, and clients move on: until then we go on computing. Alone,
-// there is nobody to hand over to.
+// Another host's map will no longer name us, and clients move on: until then we go on computing.
+// Alone, there is nobody to hand over to.
 void ExpertHostServer::Impl::WaitUnneeded() {
   Mutex mu;
   CondVar changed;
@@ -136,7 +143,9 @@ void ExpertHostServer::Impl::WaitUnneeded() {
   MutexLock lock(mu);
   while (Now() < deadline) {
     const auto others = node->cluster().Members(Role::kExpertHost);
-    if (std::all_of(others.begin(), others.end(), [&](const MemberInfo& m) { return m.id == self.id; })) return;
+    if (std::all_of(others.begin(), others.end(),
+                    [&](const MemberInfo& m) { return m.id == self.id; }))
+      return;
     const std::vector<PlacementHost> named = HostsOf(*node->cluster().Placement());
     if (std::find(named.begin(), named.end(), self) == named.end()) break;
     changed.WaitUntil(mu, deadline);
@@ -155,7 +164,8 @@ void ExpertHostServer::Impl::Stop() {
   if (load_thread != nullptr) load_thread->Stop();
   node->Withdraw();
   WaitUnneeded();
-  if (std::exchange(refresh, nullptr) != nullptr) Refresh();  // what a shared registry shows from now on
+  if (std::exchange(refresh, nullptr) != nullptr)
+    Refresh();  // what a shared registry shows from now on
   node->CloseServer(std::chrono::milliseconds(500));
   node->transport().Stop();
 }
@@ -164,8 +174,8 @@ ExpertHostServer::ExpertHostServer(std::unique_ptr<Impl> impl) : impl_(std::move
 
 ExpertHostServer::~ExpertHostServer() { Stop(); }
 
-absl::StatusOr<std::unique_ptr<ExpertHostServer>> ExpertHostServer::Start(const ExpertHostConfig& config,
-                                                                          WorkerDeps deps) {
+absl::StatusOr<std::unique_ptr<ExpertHostServer>> ExpertHostServer::Start(
+    const ExpertHostConfig& config, WorkerDeps deps) {
   auto impl = std::make_unique<Impl>();
   impl->config = config;
   auto server = std::unique_ptr<ExpertHostServer>(new ExpertHostServer(std::move(impl)));
@@ -174,9 +184,13 @@ absl::StatusOr<std::unique_ptr<ExpertHostServer>> ExpertHostServer::Start(const 
 }
 
 void ExpertHostServer::Stop() { impl_->Stop(); }
-absl::Status ExpertHostServer::WaitReady(SteadyTime deadline) { return impl_->node->WaitReady(deadline); }
+absl::Status ExpertHostServer::WaitReady(SteadyTime deadline) {
+  return impl_->node->WaitReady(deadline);
+}
 const std::string& ExpertHostServer::id() const { return impl_->node->id(); }
 const std::string& ExpertHostServer::address() const { return impl_->node->address(); }
-const std::string& ExpertHostServer::metrics_address() const { return impl_->node->metrics_address(); }
+const std::string& ExpertHostServer::metrics_address() const {
+  return impl_->node->metrics_address();
+}
 
 }  // namespace conclave

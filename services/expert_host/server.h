@@ -14,13 +14,14 @@ namespace conclave {
 // Thread-safe. Runs its own threads until Stop.
 class ExpertHostServer {
  public:
-  // Loads what it needs, listens and takes part in the cluster. Errors of the checkpoint, of memory and of
-  // ports come back from here.
-  static absl::StatusOr<std::unique_ptr<ExpertHostServer>> Start(const ExpertHostConfig& config, WorkerDeps deps);
+  // Loads what it needs, listens and takes part in the cluster. Errors of the checkpoint, of memory
+  // and of ports come back from here.
+  static absl::StatusOr<std::unique_ptr<ExpertHostServer>> Start(const ExpertHostConfig& config,
+                                                                 WorkerDeps deps);
   ~ExpertHostServer();  // Stop
 
-  // Withdraws from the cluster, lets running work finish for up to config.worker.drain_s seconds, ends the
-  // rest and joins every thread. Idempotent.
+  // Withdraws from the cluster, lets running work finish for up to config.worker.drain_s seconds,
+  // ends the rest and joins every thread. Idempotent.
   void Stop();
   // Blocks until it takes work; DeadlineExceeded says what it still waits for.
   absl::Status WaitReady(SteadyTime deadline);

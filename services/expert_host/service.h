@@ -17,9 +17,10 @@ class ExpertService : public v1::Expert::CallbackService {
                 RpcMetrics& rpc_metrics)
       : state_(state), peers_(peers), store_(store), server_(server), rpc_metrics_(rpc_metrics) {}
 
-  grpc::ServerUnaryReactor* Hello(grpc::CallbackServerContext* context, const v1::PeerHello* request,
-                                  v1::PeerHello* response) override;
-  grpc::ServerUnaryReactor* Status(grpc::CallbackServerContext* context, const v1::ExpertStatusRequest* request,
+  grpc::ServerUnaryReactor* Hello(grpc::CallbackServerContext* context,
+                                  const v1::PeerHello* request, v1::PeerHello* response) override;
+  grpc::ServerUnaryReactor* Status(grpc::CallbackServerContext* context,
+                                   const v1::ExpertStatusRequest* request,
                                    v1::ExpertStatusResponse* response) override;
 
  private:

@@ -2,7 +2,8 @@
 
 namespace conclave {
 
-std::set<ExpertKey> AssignedExperts(const PlacementMap& map, const std::string& host, Incarnation incarnation) {
+std::set<ExpertKey> AssignedExperts(const PlacementMap& map, const std::string& host,
+                                    Incarnation incarnation) {
   std::set<ExpertKey> assigned;
   for (size_t layer = 0; layer < map.layers.size(); ++layer) {
     for (size_t expert = 0; expert < map.layers[layer].size(); ++expert) {
@@ -28,7 +29,8 @@ uint64_t ExpertHostState::epoch() const {
 
 void ExpertHostState::SetLoading(uint64_t epoch, size_t loaded, size_t assigned) {
   MutexLock lock(mu_);
-  if (epoch_ == 0) status_ = Unavailable("still loads experts of epoch {}: {} of {}", epoch, loaded, assigned);
+  if (epoch_ == 0)
+    status_ = Unavailable("still loads experts of epoch {}: {} of {}", epoch, loaded, assigned);
 }
 
 void ExpertHostState::SetLoaded(uint64_t epoch, size_t assigned) {
@@ -43,7 +45,8 @@ void ExpertHostState::SetLoaded(uint64_t epoch, size_t assigned) {
 
 void ExpertHostState::SetFailed(uint64_t epoch, const absl::Status& why) {
   MutexLock lock(mu_);
-  if (epoch_ == 0) status_ = Unavailable("cannot load the experts of epoch {}: {}", epoch, Message(why));
+  if (epoch_ == 0)
+    status_ = Unavailable("cannot load the experts of epoch {}: {}", epoch, Message(why));
 }
 
 }  // namespace conclave

@@ -11,7 +11,8 @@ bool SameHost(const ExpertReplica& a, const ExpertReplica& b) {
 }
 
 bool Names(const std::vector<ExpertReplica>& replicas, const ExpertReplica& host) {
-  return std::any_of(replicas.begin(), replicas.end(), [&](const ExpertReplica& r) { return SameHost(r, host); });
+  return std::any_of(replicas.begin(), replicas.end(),
+                     [&](const ExpertReplica& r) { return SameHost(r, host); });
 }
 
 }  // namespace
@@ -22,16 +23,19 @@ std::optional<PlacementMap> WidenPlacement(const PlacementMap& current, const Pl
   wide.epoch = current.epoch + 1;
   bool needed = false;
   for (size_t layer = 0; layer < wide.layers.size() && layer < current.layers.size(); ++layer) {
-    for (size_t expert = 0; expert < wide.layers[layer].size() && expert < current.layers[layer].size(); ++expert) {
+    for (size_t expert = 0;
+         expert < wide.layers[layer].size() && expert < current.layers[layer].size(); ++expert) {
       std::vector<ExpertReplica> have;
       for (const ExpertReplica& replica : current.layers[layer][expert]) {
-        if (std::find(live.begin(), live.end(), PlacementHost{replica.host, replica.incarnation}) != live.end()) {
+        if (std::find(live.begin(), live.end(), PlacementHost{replica.host, replica.incarnation}) !=
+            live.end()) {
           have.push_back(replica);
         }
       }
       if (have.empty()) continue;  // nobody has it: the new hosts are all there is
       std::vector<ExpertReplica>& replicas = wide.layers[layer][expert];
-      if (std::none_of(have.begin(), have.end(), [&](const ExpertReplica& r) { return Names(replicas, r); })) {
+      if (std::none_of(have.begin(), have.end(),
+                       [&](const ExpertReplica& r) { return Names(replicas, r); })) {
         needed = true;
       }
       for (ExpertReplica& replica : have) replica.share = 1.0f / static_cast<float>(have.size());

@@ -8,10 +8,10 @@
 
 namespace conclave {
 
-// Validates everything, the ticket's geometry against our own included: InvalidArgument names the field.
-// `token_bytes`: of one token's KV in one layer.
-absl::StatusOr<PrefillJob> JobFromProto(const v1::PrefillRequest& request, const ModelConfig& config,
-                                        int64_t token_bytes);
+// Validates everything, the ticket's geometry against our own included: InvalidArgument names the
+// field. `token_bytes`: of one token's KV in one layer.
+absl::StatusOr<PrefillJob> JobFromProto(const v1::PrefillRequest& request,
+                                        const ModelConfig& config, int64_t token_bytes);
 
 void ResultToProto(const PrefillResult& result, v1::PrefillResponse* response);
 

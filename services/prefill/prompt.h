@@ -14,8 +14,8 @@
 
 namespace conclave {
 
-// kWaiting: in the queue, without pages. kComputing: owned by the chunk loop. kEnding: its push is being
-// finished or abandoned. kDone: its pages are back.
+// kWaiting: in the queue, without pages. kComputing: owned by the chunk loop. kEnding: its push is
+// being finished or abandoned. kDone: its pages are back.
 enum class PromptStage { kWaiting, kComputing, kEnding, kDone };
 
 struct Prompt {
@@ -28,9 +28,12 @@ struct Prompt {
   std::atomic<bool> cancelled{false};  // by the caller
   std::atomic<bool> evicted{false};    // by the end of this worker
   absl::Status Alive() const {
-    if (Now() >= deadline) return DeadlineExceeded("prompt of request {} passed its deadline", job.request_id);
+    if (Now() >= deadline)
+      return DeadlineExceeded("prompt of request {} passed its deadline", job.request_id);
     if (cancelled) return Cancelled("prompt of request {} was cancelled", job.request_id);
-    if (evicted) return Unavailable("prompt of request {} lost its prefill worker: it is shutting down", job.request_id);
+    if (evicted)
+      return Unavailable("prompt of request {} lost its prefill worker: it is shutting down",
+                         job.request_id);
     return absl::OkStatus();
   }
 

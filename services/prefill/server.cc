@@ -40,8 +40,10 @@ struct PrefillServer::Impl {
 
 absl::Status PrefillServer::Impl::Build(WorkerDeps deps) {
   ASSIGN_OR_RETURN(model, LoadAttentionModel(config.worker, std::move(deps.model)));
-  ASSIGN_OR_RETURN(cache, KvCache::Create(model.model->config(), model.model->mode(), config.worker.kv_pages));
-  ASSIGN_OR_RETURN(node, WorkerNode::Create(config.worker, Role::kPrefill, model.model->fingerprint(), deps));
+  ASSIGN_OR_RETURN(
+      cache, KvCache::Create(model.model->config(), model.model->mode(), config.worker.kv_pages));
+  ASSIGN_OR_RETURN(
+      node, WorkerNode::Create(config.worker, Role::kPrefill, model.model->fingerprint(), deps));
   BuildEngine(deps);
   RETURN_IF_ERROR(node->Listen({service.get()}));
   node->Announce(WorkerNode::Appear::kWhenReady, static_cast<uint32_t>(config.worker.kv_pages),
@@ -53,8 +55,8 @@ void PrefillServer::Impl::BuildEngine(WorkerDeps& deps) {
   metrics = std::make_unique<PrefillMetrics>(node->metrics());
   experts = deps.local_experts != nullptr
                 ? MakeLocalExpertPlane(std::move(deps.local_experts))
-                : MakeRemoteExpertPlane(node->transport(), node->cluster(), node->channels(), node->identity(),
-                                        node->metrics(), "prefill");
+                : MakeRemoteExpertPlane(node->transport(), node->cluster(), node->channels(),
+                                        node->identity(), node->metrics(), "prefill");
   peers = std::make_unique<PeerTable>(node->transport(), node->identity(), nullptr, nullptr);
   forward = std::make_unique<Forward>(model.model, *cache, node->pool(), experts->backend());
   state = std::make_unique<PrefillState>(config.worker.kv_pages, config.max_queued, *metrics);
@@ -96,7 +98,8 @@ void PrefillServer::Impl::Stop() {
     state->Stop();
   }
   compute.reset();
-  if (std::exchange(refresh, nullptr) != nullptr) Refresh();  // what a shared registry shows from now on
+  if (std::exchange(refresh, nullptr) != nullptr)
+    Refresh();  // what a shared registry shows from now on
   node->transport().Stop();
 }
 
@@ -104,7 +107,8 @@ PrefillServer::PrefillServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)
 
 PrefillServer::~PrefillServer() { Stop(); }
 
-absl::StatusOr<std::unique_ptr<PrefillServer>> PrefillServer::Start(const PrefillConfig& config, WorkerDeps deps) {
+absl::StatusOr<std::unique_ptr<PrefillServer>> PrefillServer::Start(const PrefillConfig& config,
+                                                                    WorkerDeps deps) {
   auto impl = std::make_unique<Impl>();
   impl->config = config;
   auto server = std::unique_ptr<PrefillServer>(new PrefillServer(std::move(impl)));
@@ -113,7 +117,9 @@ absl::StatusOr<std::unique_ptr<PrefillServer>> PrefillServer::Start(const Prefil
 }
 
 void PrefillServer::Stop() { impl_->Stop(); }
-absl::Status PrefillServer::WaitReady(SteadyTime deadline) { return impl_->node->WaitReady(deadline); }
+absl::Status PrefillServer::WaitReady(SteadyTime deadline) {
+  return impl_->node->WaitReady(deadline);
+}
 const std::string& PrefillServer::id() const { return impl_->node->id(); }
 const std::string& PrefillServer::address() const { return impl_->node->address(); }
 const std::string& PrefillServer::metrics_address() const { return impl_->node->metrics_address(); }

@@ -18,17 +18,23 @@ class PrefillService : public v1::Prefill::CallbackService {
     std::chrono::milliseconds longest_call;  // bound of calls without or with a farther deadline
   };
   // References must outlive it.
-  PrefillService(PrefillState& state, PeerTable& peers, const ModelConfig& config, RpcMetrics& rpc_metrics,
-                 const Options& options)
-      : state_(state), peers_(peers), config_(config), rpc_metrics_(rpc_metrics), options_(options) {}
+  PrefillService(PrefillState& state, PeerTable& peers, const ModelConfig& config,
+                 RpcMetrics& rpc_metrics, const Options& options)
+      : state_(state),
+        peers_(peers),
+        config_(config),
+        rpc_metrics_(rpc_metrics),
+        options_(options) {}
 
-  grpc::ServerUnaryReactor* Hello(grpc::CallbackServerContext* context, const v1::PeerHello* request,
-                                  v1::PeerHello* response) override;
-  grpc::ServerUnaryReactor* Run(grpc::CallbackServerContext* context, const v1::PrefillRequest* request,
+  grpc::ServerUnaryReactor* Hello(grpc::CallbackServerContext* context,
+                                  const v1::PeerHello* request, v1::PeerHello* response) override;
+  grpc::ServerUnaryReactor* Run(grpc::CallbackServerContext* context,
+                                const v1::PrefillRequest* request,
                                 v1::PrefillResponse* response) override;
 
  private:
-  absl::StatusOr<PromptPtr> Prepare(const grpc::CallbackServerContext& context, const v1::PrefillRequest& request) const;
+  absl::StatusOr<PromptPtr> Prepare(const grpc::CallbackServerContext& context,
+                                    const v1::PrefillRequest& request) const;
 
   PrefillState& state_;
   PeerTable& peers_;

@@ -21,14 +21,17 @@ absl::Status PrefillState::Submit(const PromptPtr& prompt) {
   if (draining_) return Unavailable("this prefill worker is draining: ask another one");
   const int needed = NeededPages(*prompt);
   if (needed > pool_.total()) {
-    return InvalidArgument("a prompt of {} tokens needs {} KV pages, this prefill worker has {}: raise --kv-pages",
-                           prompt->job.prompt_ids.size(), needed, pool_.total());
+    return InvalidArgument(
+        "a prompt of {} tokens needs {} KV pages, this prefill worker has {}: raise --kv-pages",
+        prompt->job.prompt_ids.size(), needed, pool_.total());
   }
   const int queued = static_cast<int>(waiting_.size() + owned_.size());
   if (queued >= max_queued_) {
     metrics_.refused.Add();
-    return ResourceExhausted("the queue is full: {} prompts wait or are computed, at most {} may ({} of {} KV pages free)",
-                             queued, max_queued_, pool_.free(), pool_.total());
+    return ResourceExhausted(
+        "the queue is full: {} prompts wait or are computed, at most {} may ({} of {} KV pages "
+        "free)",
+        queued, max_queued_, pool_.free(), pool_.total());
   }
   waiting_.push_back(prompt);
   changed_.NotifyAll();
@@ -158,7 +161,8 @@ void PrefillState::EvictAll() {
 bool PrefillState::WaitIdle(SteadyTime deadline) {
   MutexLock lock(mu_);
   while (!waiting_.empty() || !owned_.empty()) {
-    if (!changed_.WaitUntil(mu_, deadline) && Now() >= deadline) return waiting_.empty() && owned_.empty();
+    if (!changed_.WaitUntil(mu_, deadline) && Now() >= deadline)
+      return waiting_.empty() && owned_.empty();
   }
   return true;
 }

@@ -23,14 +23,14 @@ class PrefillState {
   // At most `max_queued` prompts wait or are computed.
   PrefillState(int pages, int max_queued, PrefillMetrics& metrics);
 
-  // InvalidArgument (would never fit), ResourceExhausted (queue full, with the numbers), Unavailable
-  // (draining). On error `done` was not called.
+  // InvalidArgument (would never fit), ResourceExhausted (queue full, with the numbers),
+  // Unavailable (draining). On error `done` was not called.
   absl::Status Submit(const PromptPtr& prompt);
   // The caller is gone: a waiting prompt ends now, others at the next chunk.
   void Cancel(const PromptPtr& prompt);
 
-  // For the chunk loop: blocks until there is something to compute or Stop; then moves prompts that got
-  // pages to the end of `computing`. False after Stop.
+  // For the chunk loop: blocks until there is something to compute or Stop; then moves prompts that
+  // got pages to the end of `computing`. False after Stop.
   bool WaitForWork(std::vector<PromptPtr>* computing);
   // The chunk loop is through with it: computed, or given up.
   void StartEnding(const PromptPtr& prompt);

@@ -10,8 +10,9 @@ namespace conclave {
 template <typename ClientContext>
 void SetCallDeadline(ClientContext& context, SteadyTime deadline) {
   if (deadline == SteadyTime::max()) return;
-  context.set_deadline(std::chrono::system_clock::now() +
-                       std::chrono::duration_cast<std::chrono::system_clock::duration>(deadline - Now()));
+  context.set_deadline(
+      std::chrono::system_clock::now() +
+      std::chrono::duration_cast<std::chrono::system_clock::duration>(deadline - Now()));
 }
 
 // The caller's deadline, at most `longest` from now; that when it came without one.

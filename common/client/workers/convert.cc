@@ -29,7 +29,8 @@ SampledToken TokenFromProto(const v1::Token& proto) {
   SampledToken token;
   token.id = proto.id();
   token.logprob = proto.logprob();
-  for (const v1::Alternative& other : proto.top()) token.top.emplace_back(other.id(), other.logprob());
+  for (const v1::Alternative& other : proto.top())
+    token.top.emplace_back(other.id(), other.logprob());
   return token;
 }
 
@@ -64,7 +65,8 @@ v1::LandingTicket TicketToProto(const HandoffTicket& ticket) {
 }
 
 HandoffManifest ManifestFromProto(const v1::HandoffManifest& proto) {
-  HandoffManifest manifest{.session = proto.session(), .generation = proto.generation(), .source = proto.source()};
+  HandoffManifest manifest{
+      .session = proto.session(), .generation = proto.generation(), .source = proto.source()};
   manifest.extents.reserve(proto.extents_size());
   for (const v1::HandoffExtent& extent : proto.extents()) {
     manifest.extents.push_back({.layer = extent.layer(),
@@ -89,15 +91,18 @@ void ManifestToProto(const HandoffManifest& manifest, v1::HandoffManifest* proto
 }
 
 absl::Status CheckPrompt(const std::vector<TokenId>& prompt, int vocab, int max_context) {
-  if (prompt.empty()) return InvalidArgument("prompt_ids is empty: at least the BOS token is needed");
+  if (prompt.empty())
+    return InvalidArgument("prompt_ids is empty: at least the BOS token is needed");
   if (prompt.size() + 1 > static_cast<size_t>(max_context)) {
     return InvalidArgument(
-        "the prompt has {} tokens and leaves no room for an answer: the context length is {} tokens",
+        "the prompt has {} tokens and leaves no room for an answer: the context length is {} "
+        "tokens",
         prompt.size(), max_context);
   }
   for (size_t i = 0; i < prompt.size(); ++i) {
     if (prompt[i] < 0 || prompt[i] >= vocab) {
-      return InvalidArgument("prompt_ids[{}] is {}, outside the vocabulary [0, {})", i, prompt[i], vocab);
+      return InvalidArgument("prompt_ids[{}] is {}, outside the vocabulary [0, {})", i, prompt[i],
+                             vocab);
     }
   }
   return absl::OkStatus();

@@ -11,7 +11,8 @@ namespace {
 
 class Client : public ExpertClient {
  public:
-  Client(ChannelProvider& channels, PeerIdentity self) : channels_(channels), self_(std::move(self)) {}
+  Client(ChannelProvider& channels, PeerIdentity self)
+      : channels_(channels), self_(std::move(self)) {}
 
   absl::StatusOr<PeerIdentity> Hello(const std::string& address, SteadyTime deadline) override {
     grpc::ClientContext context;
@@ -19,19 +20,21 @@ class Client : public ExpertClient {
     v1::PeerHello hello, answer;
     PeerToProto(self_, &hello);
     auto stub = v1::Expert::NewStub(channels_.Get(address));
-    RETURN_IF_ERROR(Annotate(FromGrpc(stub->Hello(&context, hello, &answer)), "hello to expert host " + address));
+    RETURN_IF_ERROR(Annotate(FromGrpc(stub->Hello(&context, hello, &answer)),
+                             "hello to expert host " + address));
     PeerIdentity host = PeerFromProto(answer);
     RETURN_IF_ERROR(CheckPeer(self_, host));
     return host;
   }
 
-  absl::StatusOr<ExpertHostStatus> Status(const std::string& address, SteadyTime deadline) override {
+  absl::StatusOr<ExpertHostStatus> Status(const std::string& address,
+                                          SteadyTime deadline) override {
     grpc::ClientContext context;
     SetCallDeadline(context, deadline);
     v1::ExpertStatusResponse answer;
     auto stub = v1::Expert::NewStub(channels_.Get(address));
-    RETURN_IF_ERROR(
-        Annotate(FromGrpc(stub->Status(&context, {}, &answer)), "status of expert host " + address));
+    RETURN_IF_ERROR(Annotate(FromGrpc(stub->Status(&context, {}, &answer)),
+                             "status of expert host " + address));
     return ExpertHostStatus{.epoch = answer.epoch(),
                             .hosted_experts = answer.hosted_experts(),
                             .resident_bytes = answer.resident_bytes()};
@@ -44,7 +47,8 @@ class Client : public ExpertClient {
 
 }  // namespace
 
-std::unique_ptr<ExpertClient> MakeExpertClient(ChannelProvider& channels, const PeerIdentity& self) {
+std::unique_ptr<ExpertClient> MakeExpertClient(ChannelProvider& channels,
+                                               const PeerIdentity& self) {
   return std::make_unique<Client>(channels, self);
 }
 

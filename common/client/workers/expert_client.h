@@ -22,10 +22,11 @@ struct ExpertHostStatus {
 class ExpertClient {
  public:
   virtual ~ExpertClient() = default;
-  // Introduces us and checks the answer. FailedPrecondition for another fingerprint, Unavailable while the
-  // host still loads its experts or is gone.
+  // Introduces us and checks the answer. FailedPrecondition for another fingerprint, Unavailable
+  // while the host still loads its experts or is gone.
   virtual absl::StatusOr<PeerIdentity> Hello(const std::string& address, SteadyTime deadline) = 0;
-  virtual absl::StatusOr<ExpertHostStatus> Status(const std::string& address, SteadyTime deadline) = 0;
+  virtual absl::StatusOr<ExpertHostStatus> Status(const std::string& address,
+                                                  SteadyTime deadline) = 0;
 };
 
 std::unique_ptr<ExpertClient> MakeExpertClient(ChannelProvider& channels, const PeerIdentity& self);

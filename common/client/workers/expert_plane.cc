@@ -20,17 +20,19 @@ class LocalPlane : public ExpertPlane {
 // Hello over gRPC, then an endpoint over the transport.
 class Connector : public ExpertPeerConnector {
  public:
-  Connector(Transport& transport, ClusterClient& cluster, ChannelProvider& channels, const PeerIdentity& self)
+  Connector(Transport& transport, ClusterClient& cluster, ChannelProvider& channels,
+            const PeerIdentity& self)
       : transport_(transport), cluster_(cluster), client_(MakeExpertClient(channels, self)) {}
 
-  absl::StatusOr<std::shared_ptr<Endpoint>> Connect(const std::string& host, Incarnation incarnation,
+  absl::StatusOr<std::shared_ptr<Endpoint>> Connect(const std::string& host,
+                                                    Incarnation incarnation,
                                                     std::function<void(absl::Status)> on_lost,
                                                     SteadyTime deadline) override {
     ASSIGN_OR_RETURN(const std::string address, FindAddress(host, incarnation));
     ASSIGN_OR_RETURN(const PeerIdentity peer, client_->Hello(address, deadline));
     if (peer.incarnation != incarnation) {
-      return Unavailable("expert host {} at {} is incarnation {:x} now, the placement names {:x}", host, address,
-                         peer.incarnation, incarnation);
+      return Unavailable("expert host {} at {} is incarnation {:x} now, the placement names {:x}",
+                         host, address, peer.incarnation, incarnation);
     }
     return transport_.Connect(peer.transport_address, std::move(on_lost));
   }
@@ -40,7 +42,8 @@ class Connector : public ExpertPeerConnector {
     for (const MemberInfo& member : cluster_.Members(Role::kExpertHost)) {
       if (member.id == host && member.incarnation == incarnation) return member.grpc_address;
     }
-    return Unavailable("expert host {} (incarnation {:x}) is not a member of the cluster", host, incarnation);
+    return Unavailable("expert host {} (incarnation {:x}) is not a member of the cluster", host,
+                       incarnation);
   }
 
   Transport& transport_;
@@ -50,16 +53,18 @@ class Connector : public ExpertPeerConnector {
 
 class RemotePlane : public ExpertPlane {
  public:
-  RemotePlane(Transport& transport, ClusterClient& cluster, ChannelProvider& channels, const PeerIdentity& self,
-              MetricRegistry& metrics, const std::string& role)
+  RemotePlane(Transport& transport, ClusterClient& cluster, ChannelProvider& channels,
+              const PeerIdentity& self, MetricRegistry& metrics, const std::string& role)
       : connector_(transport, cluster, channels, self),
         experts_(transport, connector_, RemoteExpertsOptions{}),
         refresh_(Mirror(metrics, role)),
-        follow_(cluster.OnChange([this, &cluster] { experts_.SetPlacement(cluster.Placement()); })) {}
+        follow_(
+            cluster.OnChange([this, &cluster] { experts_.SetPlacement(cluster.Placement()); })) {}
 
   ExpertBackend& backend() override { return experts_; }
   absl::Status Ready() const override {
-    if (experts_.epoch() == 0) return Unavailable("no placement map yet: is an expert host running?");
+    if (experts_.epoch() == 0)
+      return Unavailable("no placement map yet: is an expert host running?");
     return experts_.Ready();
   }
 
@@ -76,21 +81,24 @@ class RemotePlane : public ExpertPlane {
       Gauge epoch;
     };
     auto m = std::make_shared<Mirrors>(Mirrors{
-        .dispatches = MirroredCounter(metrics.GetCounter("conclave_experts_dispatches_total",
-                                                         "Messages of routed rows sent to expert hosts", labels)),
-        .rows = MirroredCounter(
-            metrics.GetCounter("conclave_experts_rows_total", "Routed rows sent to expert hosts", labels)),
-        .sent = MirroredCounter(
-            metrics.GetCounter("conclave_experts_bytes_sent_total", "Bytes sent to expert hosts", labels)),
-        .received = MirroredCounter(metrics.GetCounter("conclave_experts_bytes_received_total",
-                                                       "Bytes of answers from expert hosts", labels)),
+        .dispatches = MirroredCounter(
+            metrics.GetCounter("conclave_experts_dispatches_total",
+                               "Messages of routed rows sent to expert hosts", labels)),
+        .rows = MirroredCounter(metrics.GetCounter("conclave_experts_rows_total",
+                                                   "Routed rows sent to expert hosts", labels)),
+        .sent = MirroredCounter(metrics.GetCounter("conclave_experts_bytes_sent_total",
+                                                   "Bytes sent to expert hosts", labels)),
+        .received = MirroredCounter(metrics.GetCounter(
+            "conclave_experts_bytes_received_total", "Bytes of answers from expert hosts", labels)),
         .stale = MirroredCounter(metrics.GetCounter("conclave_experts_stale_results_total",
-                                                    "Answers that came after another replica's", labels)),
+                                                    "Answers that came after another replica's",
+                                                    labels)),
         .lost = retries("lost"),
         .late = retries("late"),
         .not_hosted = retries("not_hosted"),
         .busy = retries("busy"),
-        .epoch = metrics.GetGauge("conclave_experts_epoch", "Epoch of the placement map in use", labels)});
+        .epoch = metrics.GetGauge("conclave_experts_epoch", "Epoch of the placement map in use",
+                                  labels)});
     return metrics.OnCollect([this, m] {
       const RemoteExperts::Counters now = experts_.counters();
       m->dispatches.Follow(now.dispatches);
@@ -119,8 +127,10 @@ std::unique_ptr<ExpertPlane> MakeLocalExpertPlane(std::unique_ptr<ExpertBackend>
 }
 
 std::unique_ptr<ExpertPlane> MakeRemoteExpertPlane(Transport& transport, ClusterClient& cluster,
-                                                   ChannelProvider& channels, const PeerIdentity& self,
-                                                   MetricRegistry& metrics, const std::string& role) {
+                                                   ChannelProvider& channels,
+                                                   const PeerIdentity& self,
+                                                   MetricRegistry& metrics,
+                                                   const std::string& role) {
   return std::make_unique<RemotePlane>(transport, cluster, channels, self, metrics, role);
 }
 

@@ -26,10 +26,13 @@ class ExpertPlane {
 
 std::unique_ptr<ExpertPlane> MakeLocalExpertPlane(std::unique_ptr<ExpertBackend> experts);
 
-// Metrics, with the label role: conclave_experts_{dispatches,rows,bytes_sent,bytes_received,stale_results}_total,
+// Metrics, with the label role:
+// conclave_experts_{dispatches,rows,bytes_sent,bytes_received,stale_results}_total,
 // conclave_experts_retries_total{reason=lost|late|not_hosted|busy}, conclave_experts_epoch (gauge).
 std::unique_ptr<ExpertPlane> MakeRemoteExpertPlane(Transport& transport, ClusterClient& cluster,
-                                                   ChannelProvider& channels, const PeerIdentity& self,
-                                                   MetricRegistry& metrics, const std::string& role);
+                                                   ChannelProvider& channels,
+                                                   const PeerIdentity& self,
+                                                   MetricRegistry& metrics,
+                                                   const std::string& role);
 
 }  // namespace conclave

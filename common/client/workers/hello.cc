@@ -20,12 +20,14 @@ void PeerToProto(const PeerIdentity& peer, v1::PeerHello* proto) {
 
 absl::Status CheckPeer(const PeerIdentity& self, const PeerIdentity& peer) {
   if (peer.id.empty() || peer.incarnation == 0 || peer.transport_address.empty()) {
-    return InvalidArgument("incomplete hello: member id \"{}\", incarnation {}, {} bytes of transport address",
-                           peer.id, peer.incarnation, peer.transport_address.size());
+    return InvalidArgument(
+        "incomplete hello: member id \"{}\", incarnation {}, {} bytes of transport address",
+        peer.id, peer.incarnation, peer.transport_address.size());
   }
   if (peer.fingerprint != self.fingerprint) {
     return FailedPrecondition(
-        "{} has model fingerprint {:016x}, {} has {:016x}: start all workers of a cluster with the same "
+        "{} has model fingerprint {:016x}, {} has {:016x}: start all workers of a cluster with the "
+        "same "
         "checkpoint and --mode",
         peer.id, peer.fingerprint, self.id, self.fingerprint);
   }

@@ -11,7 +11,8 @@ namespace conclave {
 
 class JobThread {
  public:
-  // `run` returns when it wants to run again without being triggered (SteadyTime::max() = not by itself).
+  // `run` returns when it wants to run again without being triggered (SteadyTime::max() = not by
+  // itself).
   explicit JobThread(std::function<SteadyTime()> run) : run_(std::move(run)) {}
   ~JobThread();  // Stop
   JobThread(const JobThread&) = delete;

@@ -59,8 +59,8 @@ absl::Status PeerTable::Accept(const PeerIdentity& peer) {
 
   auto lost_early = std::make_shared<bool>(false);
   auto connected = transport_.Connect(
-      peer.transport_address, [weak = std::weak_ptr<Table>(table_), incarnation = peer.incarnation, serial,
-                               id = peer.id, lost_early](absl::Status why) {
+      peer.transport_address, [weak = std::weak_ptr<Table>(table_), incarnation = peer.incarnation,
+                               serial, id = peer.id, lost_early](absl::Status why) {
         LogWarning("peer lost", {{"peer", id}, {"why", Message(why)}});
         auto table = weak.lock();
         if (table == nullptr) return;

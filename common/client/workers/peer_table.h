@@ -12,16 +12,17 @@ namespace conclave {
 // Thread-safe.
 class PeerTable {
  public:
-  // `added` is told of every new endpoint, `removed` of every incarnation that is gone; both come from the
-  // thread of an Accept. `transport` must outlive the table. Either may be null.
+  // `added` is told of every new endpoint, `removed` of every incarnation that is gone; both come
+  // from the thread of an Accept. `transport` must outlive the table. Either may be null.
   PeerTable(Transport& transport, PeerIdentity self,
             std::function<void(Incarnation, std::shared_ptr<Endpoint>)> added,
             std::function<void(Incarnation)> removed);
   ~PeerTable();
 
   const PeerIdentity& self() const { return self_; }
-  // Checks the hello and connects back. A second hello of one incarnation replaces its endpoint: the peer
-  // says so because something broke. Errors of CheckPeer and of Transport::Connect. Forgets lost peers.
+  // Checks the hello and connects back. A second hello of one incarnation replaces its endpoint:
+  // the peer says so because something broke. Errors of CheckPeer and of Transport::Connect.
+  // Forgets lost peers.
   absl::Status Accept(const PeerIdentity& peer);
   // Null when the peer never said hello or was lost since.
   std::shared_ptr<Endpoint> Find(Incarnation incarnation) const;

@@ -13,9 +13,9 @@
 namespace conclave {
 namespace {
 
-// The workers that were asked: their channels, and whether they know us. A worker that came back answers
-// FAILED_PRECONDITION, and is greeted again. Channels are kept here because gRPC cannot bear that the last
-// one of a process is let go by one of its own threads.
+// The workers that were asked: their channels, and whether they know us. A worker that came back
+// answers FAILED_PRECONDITION, and is greeted again. Channels are kept here because gRPC cannot
+// bear that the last one of a process is let go by one of its own threads.
 class Workers {
  public:
   void Use(const std::string& address, std::shared_ptr<grpc::Channel> channel) {
@@ -40,7 +40,8 @@ class Workers {
   std::map<std::string, Worker> workers_ GUARDED_BY(mu_);
 };
 
-// Hello (when the worker does not know us), then Run; once more from the start when the worker forgot us.
+// Hello (when the worker does not know us), then Run; once more from the start when the worker
+// forgot us.
 class Call : public PrefillCall, public std::enable_shared_from_this<Call> {
  public:
   Call(std::shared_ptr<grpc::Channel> channel, std::shared_ptr<Workers> workers, PeerIdentity self,
@@ -87,21 +88,23 @@ class Call : public PrefillCall, public std::enable_shared_from_this<Call> {
     if (context == nullptr) return Done(Cancelled("cancelled before the hello to {}", address_));
     greeted_now_ = true;
     PeerToProto(self_, &hello_);
-    stub_->async()->Hello(context, &hello_, &hello_answer_, [self = shared_from_this()](grpc::Status status) {
-      if (!status.ok()) return self->Done(FromGrpc(status));
-      const absl::Status checked = CheckPeer(self->self_, PeerFromProto(self->hello_answer_));
-      if (!checked.ok()) return self->Done(checked);
-      self->workers_->SetGreeted(self->address_, true);
-      self->Run();
-    });
+    stub_->async()->Hello(
+        context, &hello_, &hello_answer_, [self = shared_from_this()](grpc::Status status) {
+          if (!status.ok()) return self->Done(FromGrpc(status));
+          const absl::Status checked = CheckPeer(self->self_, PeerFromProto(self->hello_answer_));
+          if (!checked.ok()) return self->Done(checked);
+          self->workers_->SetGreeted(self->address_, true);
+          self->Run();
+        });
   }
 
   void Run() {
     grpc::ClientContext* context = NextContext();
-    if (context == nullptr) return Done(Cancelled("cancelled before the prompt was sent to {}", address_));
-    stub_->async()->Run(context, &request_, &response_, [self = shared_from_this()](grpc::Status status) {
-      self->RunDone(FromGrpc(status));
-    });
+    if (context == nullptr)
+      return Done(Cancelled("cancelled before the prompt was sent to {}", address_));
+    stub_->async()->Run(
+        context, &request_, &response_,
+        [self = shared_from_this()](grpc::Status status) { self->RunDone(FromGrpc(status)); });
   }
 
   void RunDone(const absl::Status& status) {
@@ -154,8 +157,9 @@ class Client : public PrefillClient {
   Client(ChannelProvider& channels, PeerIdentity self)
       : channels_(channels), self_(std::move(self)), workers_(std::make_shared<Workers>()) {}
 
-  std::shared_ptr<PrefillCall> Run(const std::string& address, PrefillJob job, SteadyTime deadline,
-                                   std::function<void(absl::StatusOr<PrefillResult>)> done) override {
+  std::shared_ptr<PrefillCall> Run(
+      const std::string& address, PrefillJob job, SteadyTime deadline,
+      std::function<void(absl::StatusOr<PrefillResult>)> done) override {
     const std::shared_ptr<grpc::Channel> channel = channels_.Get(address);
     workers_->Use(address, channel);
     auto call = std::make_shared<Call>(channel, workers_, self_, address, std::move(job), deadline,
@@ -172,7 +176,8 @@ class Client : public PrefillClient {
 
 }  // namespace
 
-std::unique_ptr<PrefillClient> MakePrefillClient(ChannelProvider& channels, const PeerIdentity& self) {
+std::unique_ptr<PrefillClient> MakePrefillClient(ChannelProvider& channels,
+                                                 const PeerIdentity& self) {
   return std::make_unique<Client>(channels, self);
 }
 

@@ -1,5 +1,5 @@
-// The decode worker's way to prefill workers: says hello where needed, asks for a prompt, all without
-// blocking a thread.
+// The decode worker's way to prefill workers: says hello where needed, asks for a prompt, all
+// without blocking a thread.
 #pragma once
 
 #include <functional>
@@ -41,12 +41,14 @@ class PrefillClient {
  public:
   virtual ~PrefillClient() = default;
   // `done` is called exactly once, from a thread of gRPC or from within Run: the result, Cancelled,
-  // DeadlineExceeded, Unavailable when the worker is gone, or what the worker answered. The call goes on
-  // when the handle is dropped.
-  virtual std::shared_ptr<PrefillCall> Run(const std::string& address, PrefillJob job, SteadyTime deadline,
-                                           std::function<void(absl::StatusOr<PrefillResult>)> done) = 0;
+  // DeadlineExceeded, Unavailable when the worker is gone, or what the worker answered. The call
+  // goes on when the handle is dropped.
+  virtual std::shared_ptr<PrefillCall> Run(
+      const std::string& address, PrefillJob job, SteadyTime deadline,
+      std::function<void(absl::StatusOr<PrefillResult>)> done) = 0;
 };
 
-std::unique_ptr<PrefillClient> MakePrefillClient(ChannelProvider& channels, const PeerIdentity& self);
+std::unique_ptr<PrefillClient> MakePrefillClient(ChannelProvider& channels,
+                                                 const PeerIdentity& self);
 
 }  // namespace conclave

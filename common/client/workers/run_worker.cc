@@ -14,12 +14,14 @@ constexpr std::chrono::milliseconds kEtcdTimeout{10000};
 
 absl::Status Serve(const WorkerProgram& program) {
   const WorkerConfig& config = *program.config;
-  ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, ConnectEtcd(config.etcd, After(kEtcdTimeout)));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Store> store,
+                   ConnectEtcd(config.etcd, After(kEtcdTimeout)));
   const std::unique_ptr<ChannelProvider> channels = MakeNetworkChannels();
   WorkerDeps deps;
   deps.store = store.get();
   deps.channels = channels.get();
-  ASSIGN_OR_RETURN(deps.transport, MakeUcxTransport({.tls = config.ucx_tls, .device = config.ucx_device}));
+  ASSIGN_OR_RETURN(deps.transport,
+                   MakeUcxTransport({.tls = config.ucx_tls, .device = config.ucx_device}));
   ASSIGN_OR_RETURN(std::shared_ptr<void> server, program.start(std::move(deps)));
   const int signal = WaitForStopSignal();
   LogInfo("stopping", {{"signal", signal}});

@@ -21,8 +21,8 @@ struct WorkerProgram {
   std::function<absl::StatusOr<std::shared_ptr<void>>(WorkerDeps)> start;
 };
 
-// Returns the exit status: 0, 1 after printing what went wrong, 2 for wrong settings. Blocks SIGINT and SIGTERM
-// before any thread starts.
+// Returns the exit status: 0, 1 after printing what went wrong, 2 for wrong settings. Blocks SIGINT
+// and SIGTERM before any thread starts.
 int RunWorker(const WorkerProgram& program, const std::vector<std::string>& args);
 
 }  // namespace conclave

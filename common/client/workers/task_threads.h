@@ -1,5 +1,6 @@
-// A few threads for short blocking work (waiting for a hand-off), so that neither gRPC's threads nor a
-// step's thread ever wait. The number of tasks is bounded by the requests that a worker admits.
+// A few threads for short blocking work (waiting for a hand-off), so that neither gRPC's threads
+// nor a step's thread ever wait. The number of tasks is bounded by the requests that a worker
+// admits.
 #pragma once
 
 #include <deque>

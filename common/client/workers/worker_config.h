@@ -9,21 +9,21 @@
 namespace conclave {
 
 struct WorkerConfig {
-  std::string model_dir;                 // Hugging Face checkpoint folder
-  std::string model_id;                  // name it is served under; empty = the folder's name
-  std::string etcd = "127.0.0.1:2379";   // endpoints, separated by commas
+  std::string model_dir;                // Hugging Face checkpoint folder
+  std::string model_id;                 // name it is served under; empty = the folder's name
+  std::string etcd = "127.0.0.1:2379";  // endpoints, separated by commas
   std::string cluster = "default";
-  std::string host = "127.0.0.1";        // to listen on
-  int port = 0;                          // gRPC, 0 = a free one
-  int metrics_port = 0;                  // HTTP, 0 = a free one
-  std::string id;                        // member id; empty = "<role>-<random>"
-  std::string mode = "bf16";             // f32 or bf16
-  int threads = 0;                       // of one step, 0 = one per core
-  int kv_pages = 1024;                   // of 64 tokens, over all layers; attention workers only
-  int lease_ttl_s = 3;                   // seconds
-  int drain_s = 10;                      // seconds that running work gets after SIGTERM
-  std::string ucx_tls = "tcp";           // UCX transports
-  std::string ucx_device = "lo";         // interface that the other workers reach
+  std::string host = "127.0.0.1";  // to listen on
+  int port = 0;                    // gRPC, 0 = a free one
+  int metrics_port = 0;            // HTTP, 0 = a free one
+  std::string id;                  // member id; empty = "<role>-<random>"
+  std::string mode = "bf16";       // f32 or bf16
+  int threads = 0;                 // of one step, 0 = one per core
+  int kv_pages = 1024;             // of 64 tokens, over all layers; attention workers only
+  int lease_ttl_s = 3;             // seconds
+  int drain_s = 10;                // seconds that running work gets after SIGTERM
+  std::string ucx_tls = "tcp";     // UCX transports
+  std::string ucx_device = "lo";   // interface that the other workers reach
   std::string log_level = "info";
 
   ComputeMode compute_mode() const;

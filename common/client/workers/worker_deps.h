@@ -17,13 +17,14 @@ namespace conclave {
 // Raw pointers are borrowed and must outlive the server.
 struct WorkerDeps {
   Store* store = nullptr;
-  std::unique_ptr<Transport> transport;     // not shared between roles
+  std::unique_ptr<Transport> transport;  // not shared between roles
   ChannelProvider* channels = nullptr;
-  InProcessNetwork* in_process = nullptr;   // set: no ports; the gRPC address is the member id
-  std::shared_ptr<const Model> model;       // attention workers; null = loaded from config.model_dir
-  std::unique_ptr<ExpertBackend> local_experts;  // attention workers; set: used instead of expert hosts
-  ThreadPool* pool = nullptr;               // null = own, of config.threads
-  MetricRegistry* metrics = nullptr;        // null = own
+  InProcessNetwork* in_process = nullptr;  // set: no ports; the gRPC address is the member id
+  std::shared_ptr<const Model> model;      // attention workers; null = loaded from config.model_dir
+  std::unique_ptr<ExpertBackend>
+      local_experts;                  // attention workers; set: used instead of expert hosts
+  ThreadPool* pool = nullptr;         // null = own, of config.threads
+  MetricRegistry* metrics = nullptr;  // null = own
 };
 
 }  // namespace conclave

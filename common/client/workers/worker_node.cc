@@ -13,8 +13,8 @@
 namespace conclave {
 namespace {
 
-constexpr std::chrono::milliseconds kRecheck{1000};   // health of a ready worker
-constexpr std::chrono::milliseconds kNotReady{100};   // until it is ready
+constexpr std::chrono::milliseconds kRecheck{1000};  // health of a ready worker
+constexpr std::chrono::milliseconds kNotReady{100};  // until it is ready
 constexpr std::chrono::milliseconds kRegisterTimeout{5000};
 
 class Node : public WorkerNode {
@@ -32,7 +32,8 @@ class Node : public WorkerNode {
         rpc_metrics_(*metrics_),
         own_pool_(deps.pool != nullptr ? nullptr : std::make_unique<ThreadPool>(Threads(config))),
         pool_(deps.pool != nullptr ? deps.pool : own_pool_.get()),
-        cluster_(*deps.store, {.cluster = config.cluster, .lease_ttl = std::chrono::seconds(config.lease_ttl_s)}) {}
+        cluster_(*deps.store, {.cluster = config.cluster,
+                               .lease_ttl = std::chrono::seconds(config.lease_ttl_s)}) {}
 
   ~Node() override {
     Withdraw();
@@ -58,7 +59,8 @@ class Node : public WorkerNode {
 
   absl::Status Listen(const std::vector<grpc::Service*>& services) override {
     if (in_process_ == nullptr) {
-      ASSIGN_OR_RETURN(metrics_server_, MetricsServer::Start(*metrics_, config_.host, config_.metrics_port));
+      ASSIGN_OR_RETURN(metrics_server_,
+                       MetricsServer::Start(*metrics_, config_.host, config_.metrics_port));
       metrics_address_ = metrics_server_->address();
     }
     const RpcServerOptions options{
@@ -206,8 +208,9 @@ class Node : public WorkerNode {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<WorkerNode>> WorkerNode::Create(const WorkerConfig& config, Role role,
-                                                               uint64_t fingerprint, WorkerDeps& deps) {
+absl::StatusOr<std::unique_ptr<WorkerNode>> WorkerNode::Create(const WorkerConfig& config,
+                                                               Role role, uint64_t fingerprint,
+                                                               WorkerDeps& deps) {
   if (deps.store == nullptr || deps.transport == nullptr || deps.channels == nullptr) {
     return InvalidArgument("a worker needs a store, a transport and channels");
   }

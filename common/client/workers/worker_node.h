@@ -1,4 +1,5 @@
-// What every worker process has around its work: identity, metrics, a gRPC server, a place in the cluster.
+// What every worker process has around its work: identity, metrics, a gRPC server, a place in the
+// cluster.
 #pragma once
 
 #include <grpcpp/impl/service_type.h>
@@ -39,11 +40,12 @@ class WorkerNode {
   virtual const std::string& address() const = 0;
   virtual const std::string& metrics_address() const = 0;
 
-  // When to appear in the cluster: expert hosts at once, since the placement counts on them; attention
-  // workers when they can take requests.
+  // When to appear in the cluster: expert hosts at once, since the placement counts on them;
+  // attention workers when they can take requests.
   enum class Appear { kAtOnce, kWhenReady };
-  // Follows `ready` from a thread of its own: appears in the member table accordingly, and answers health
-  // checks with SERVING while it is OK. `kv_pages` goes into the member record. Called once, after Listen.
+  // Follows `ready` from a thread of its own: appears in the member table accordingly, and answers
+  // health checks with SERVING while it is OK. `kv_pages` goes into the member record. Called once,
+  // after Listen.
   virtual void Announce(Appear appear, uint32_t kv_pages, std::function<absl::Status()> ready) = 0;
   // Have `ready` asked soon: something it depends on has changed. Before Announce it does nothing.
   virtual void ReadyChanged() = 0;
@@ -52,7 +54,8 @@ class WorkerNode {
 
   // Leaves the member table and health; calls go on. Idempotent.
   virtual void Withdraw() = 0;
-  // Ends the server: running calls get `grace`, then they are cancelled. After Withdraw. Idempotent.
+  // Ends the server: running calls get `grace`, then they are cancelled. After Withdraw.
+  // Idempotent.
   virtual void CloseServer(std::chrono::milliseconds grace) = 0;
 };
 

@@ -9,16 +9,17 @@ namespace conclave {
 // One sequence's way through its list of prefill workers.
 struct ReceivePrompt::Attempt {
   std::shared_ptr<Sequence> sequence;
-  size_t index = 0;         // in the list of addresses
-  uint64_t session = 0;     // 0 = none open
+  size_t index = 0;      // in the list of addresses
+  uint64_t session = 0;  // 0 = none open
   // Guarded by mu_.
   uint64_t generation = 0;  // of the session, counts up with every attempt
   bool finished = false;
 };
 
-ReceivePrompt::ReceivePrompt(KvReceiver& receiver, PrefillClient& client, uint32_t layers,
-                             std::chrono::milliseconds handoff_timeout, DecodeMetrics& metrics,
-                             std::function<void(const std::shared_ptr<Sequence>&, absl::StatusOr<SampledToken>)> done)
+ReceivePrompt::ReceivePrompt(
+    KvReceiver& receiver, PrefillClient& client, uint32_t layers,
+    std::chrono::milliseconds handoff_timeout, DecodeMetrics& metrics,
+    std::function<void(const std::shared_ptr<Sequence>&, absl::StatusOr<SampledToken>)> done)
     : receiver_(receiver),
       client_(client),
       layers_(layers),
@@ -58,8 +59,10 @@ void ReceivePrompt::Ask(std::shared_ptr<Attempt> attempt) {
   const HandoffTicket ticket =
       receiver_.Open(generation, static_cast<uint32_t>(spec.prompt.size()), layers_, pages);
   attempt->session = ticket.session;
-  PrefillJob job{
-      .request_id = spec.request_id, .prompt_ids = spec.prompt, .sampling = spec.sampling, .ticket = ticket};
+  PrefillJob job{.request_id = spec.request_id,
+                 .prompt_ids = spec.prompt,
+                 .sampling = spec.sampling,
+                 .ticket = ticket};
   auto call = client_.Run(spec.prefill_addresses[attempt->index], std::move(job), spec.deadline,
                           [this, attempt](absl::StatusOr<PrefillResult> result) {
                             threads_.Add([this, attempt, result = std::move(result)]() mutable {
@@ -73,13 +76,15 @@ void ReceivePrompt::Ask(std::shared_ptr<Attempt> attempt) {
   if (!sequence->Alive().ok()) call->Cancel();
 }
 
-void ReceivePrompt::Answered(std::shared_ptr<Attempt> attempt, absl::StatusOr<PrefillResult> result) {
+void ReceivePrompt::Answered(std::shared_ptr<Attempt> attempt,
+                             absl::StatusOr<PrefillResult> result) {
   if (!result.ok()) return Failed(attempt, result.status());
   const SteadyTime deadline = std::min(attempt->sequence->spec.deadline, After(handoff_timeout_));
   const absl::Status verified = receiver_.Verify(result->manifest, deadline);
   if (!verified.ok()) {
-    return Failed(attempt, Annotate(verified, "hand-off from prefill worker " +
-                                                  attempt->sequence->spec.prefill_addresses[attempt->index]));
+    return Failed(
+        attempt, Annotate(verified, "hand-off from prefill worker " +
+                                        attempt->sequence->spec.prefill_addresses[attempt->index]));
   }
   receiver_.Close(attempt->session);
   attempt->session = 0;
@@ -93,20 +98,23 @@ void ReceivePrompt::Failed(std::shared_ptr<Attempt> attempt, const absl::Status&
   if (absl::Status alive = attempt->sequence->Alive(); !alive.ok()) return Finish(attempt, alive);
   const bool elsewhere = why.code() != absl::StatusCode::kInvalidArgument;
   if (elsewhere && attempt->index + 1 < spec.prefill_addresses.size()) {
-    LogWarning("asking another prefill worker", {{"request", spec.request_id}, {"why", Message(why)}});
+    LogWarning("asking another prefill worker",
+               {{"request", spec.request_id}, {"why", Message(why)}});
     metrics_.handoff_retries.Add();
     ++attempt->index;
     return Ask(attempt);
   }
-  // A hand-off that timed out before the request's own deadline is a lost worker, not a late request.
-  if (why.code() == absl::StatusCode::kDeadlineExceeded || why.code() == absl::StatusCode::kDataLoss ||
-      why.code() == absl::StatusCode::kCancelled) {
+  // A hand-off that timed out before the request's own deadline is a lost worker, not a late
+  // request.
+  if (why.code() == absl::StatusCode::kDeadlineExceeded ||
+      why.code() == absl::StatusCode::kDataLoss || why.code() == absl::StatusCode::kCancelled) {
     return Finish(attempt, Unavailable("{}", Message(why)));
   }
   Finish(attempt, why);
 }
 
-void ReceivePrompt::Finish(const std::shared_ptr<Attempt>& attempt, absl::StatusOr<SampledToken> result) {
+void ReceivePrompt::Finish(const std::shared_ptr<Attempt>& attempt,
+                           absl::StatusOr<SampledToken> result) {
   {
     MutexLock lock(mu_);
     attempt->finished = true;

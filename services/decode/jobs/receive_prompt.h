@@ -15,19 +15,20 @@
 
 namespace conclave {
 
-// Thread-safe. Every hand-off ends with exactly one call of `done`, by the sequence's deadline plus the
-// hand-off timeout.
+// Thread-safe. Every hand-off ends with exactly one call of `done`, by the sequence's deadline plus
+// the hand-off timeout.
 class ReceivePrompt {
  public:
-  // `done`: the sequence's prompt is in its pages and the first token known, or why not. From one of our
-  // threads. References must outlive it.
-  ReceivePrompt(KvReceiver& receiver, PrefillClient& client, uint32_t layers,
-                std::chrono::milliseconds handoff_timeout, DecodeMetrics& metrics,
-                std::function<void(const std::shared_ptr<Sequence>&, absl::StatusOr<SampledToken>)> done);
+  // `done`: the sequence's prompt is in its pages and the first token known, or why not. From one
+  // of our threads. References must outlive it.
+  ReceivePrompt(
+      KvReceiver& receiver, PrefillClient& client, uint32_t layers,
+      std::chrono::milliseconds handoff_timeout, DecodeMetrics& metrics,
+      std::function<void(const std::shared_ptr<Sequence>&, absl::StatusOr<SampledToken>)> done);
   ~ReceivePrompt();  // waits for what runs: have every sequence cancelled and ended before
 
-  // Asks the sequence's prefill workers one after the other, each under a new session, as long as they are
-  // unavailable, overloaded or hand over damaged KV. Does not block.
+  // Asks the sequence's prefill workers one after the other, each under a new session, as long as
+  // they are unavailable, overloaded or hand over damaged KV. Does not block.
   void Start(const std::shared_ptr<Sequence>& sequence);
   // The sequence was cancelled: its call to the prefill worker ends now.
   void Interrupt(const std::shared_ptr<Sequence>& sequence);

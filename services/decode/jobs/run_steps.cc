@@ -55,8 +55,10 @@ void RunSteps::Loop() {
 void RunSteps::Step(std::vector<SequencePtr>& running) {
   std::vector<uint64_t> ids(running.size());
   for (size_t i = 0; i < ids.size(); ++i) ids[i] = i;
-  const StepPlan plan =
-      PlanStep(ids, {}, {.max_rows = limits_.max_running, .max_sequences = limits_.max_running, .max_chunk_tokens = 1});
+  const StepPlan plan = PlanStep(ids, {},
+                                 {.max_rows = limits_.max_running,
+                                  .max_sequences = limits_.max_running,
+                                  .max_chunk_tokens = 1});
 
   std::vector<SequenceChunk> chunks;
   for (uint64_t i : plan.decode) {
@@ -73,7 +75,8 @@ void RunSteps::Step(std::vector<SequencePtr>& running) {
   }
 
   // Planned sequences go behind those that had no room, so that all get their turn.
-  std::vector<SequencePtr> next(running.begin() + static_cast<ptrdiff_t>(plan.decode.size()), running.end());
+  std::vector<SequencePtr> next(running.begin() + static_cast<ptrdiff_t>(plan.decode.size()),
+                                running.end());
   for (size_t row = 0; row < plan.decode.size(); ++row) {
     const SequencePtr& sequence = running[plan.decode[row]];
     absl::Status status = result.status();
@@ -88,14 +91,16 @@ void RunSteps::Step(std::vector<SequencePtr>& running) {
         status = token.status();
       }
     } else if (status.code() == absl::StatusCode::kDeadlineExceeded) {
-      status = Unavailable("a step took longer than {} ms: {}", limits_.step_timeout.count(), Message(status));
+      status = Unavailable("a step took longer than {} ms: {}", limits_.step_timeout.count(),
+                           Message(status));
     }
     state_.End(sequence, status);
   }
   running = std::move(next);
 }
 
-absl::StatusOr<SampledToken> RunSteps::Draw(const Sequence& sequence, const StepResult& result, size_t row) const {
+absl::StatusOr<SampledToken> RunSteps::Draw(const Sequence& sequence, const StepResult& result,
+                                            size_t row) const {
   const size_t vocab = static_cast<size_t>(config_.vocab_size);
   const std::span<const float> logits(result.logits.data() + row * vocab, vocab);
   return Sample(logits, usable_vocab_, sequence.spec.sampling, sequence.LastPosition() + 1);

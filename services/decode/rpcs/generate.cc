@@ -11,21 +11,27 @@ using Stream = ServerStream<v1::DecodeResponse>;
 
 class StreamSink : public TokenSink {
  public:
-  StreamSink(std::shared_ptr<Stream> stream, std::unique_ptr<CallScope> scope, DecodeMetrics& metrics,
-             size_t max_backlog)
-      : stream_(std::move(stream)), scope_(std::move(scope)), metrics_(metrics), max_backlog_(max_backlog) {}
+  StreamSink(std::shared_ptr<Stream> stream, std::unique_ptr<CallScope> scope,
+             DecodeMetrics& metrics, size_t max_backlog)
+      : stream_(std::move(stream)),
+        scope_(std::move(scope)),
+        metrics_(metrics),
+        max_backlog_(max_backlog) {}
 
   absl::Status Write(const SampledToken& token, SequenceEnd end) override {
     if (!first_written_) metrics_.first_token_seconds.Observe(SecondsSince(started_));
     first_written_ = true;
     if (stream_->queued() >= max_backlog_) {
-      return ResourceExhausted("the client lags {} messages behind: read the stream faster", max_backlog_);
+      return ResourceExhausted("the client lags {} messages behind: read the stream faster",
+                               max_backlog_);
     }
     if (!stream_->Write(ResponseToProto(token, end))) return Cancelled("the client went away");
     return absl::OkStatus();
   }
 
-  void Finish(const absl::Status& status) override { stream_->Finish(ToGrpc(scope_->Finish(status))); }
+  void Finish(const absl::Status& status) override {
+    stream_->Finish(ToGrpc(scope_->Finish(status)));
+  }
 
  private:
   const std::shared_ptr<Stream> stream_;
@@ -45,8 +51,8 @@ struct Link {
 
 }  // namespace
 
-grpc::ServerWriteReactor<v1::DecodeResponse>* DecodeService::Generate(grpc::CallbackServerContext* context,
-                                                                      const v1::DecodeRequest* request) {
+grpc::ServerWriteReactor<v1::DecodeResponse>* DecodeService::Generate(
+    grpc::CallbackServerContext* context, const v1::DecodeRequest* request) {
   auto scope = std::make_unique<CallScope>(rpc_metrics_, "Decode.Generate", request->request_id());
   auto link = std::make_shared<Link>();
   auto stream = Stream::Create([this, link] {
@@ -67,13 +73,15 @@ grpc::ServerWriteReactor<v1::DecodeResponse>* DecodeService::Generate(grpc::Call
   }
   auto sequence = std::make_shared<Sequence>();
   sequence->spec = *std::move(spec);
-  sequence->sink = std::make_unique<StreamSink>(stream, std::move(scope), metrics_, options_.max_stream_backlog);
+  sequence->sink =
+      std::make_unique<StreamSink>(stream, std::move(scope), metrics_, options_.max_stream_backlog);
   {
     MutexLock lock(link->mu);
     link->sequence = sequence;
     if (link->cancelled) sequence->cancelled = true;
   }
-  if (const absl::Status submitted = state_.Submit(sequence); !submitted.ok()) sequence->sink->Finish(submitted);
+  if (const absl::Status submitted = state_.Submit(sequence); !submitted.ok())
+    sequence->sink->Finish(submitted);
   return stream->reactor();
 }
 

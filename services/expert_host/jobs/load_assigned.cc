@@ -9,8 +9,8 @@ constexpr std::chrono::milliseconds kRetry{1000};
 
 }  // namespace
 
-LoadAssigned::LoadAssigned(ExpertStore& store, ExpertHostState& state, std::string host, Incarnation incarnation,
-                           std::function<void()> changed)
+LoadAssigned::LoadAssigned(ExpertStore& store, ExpertHostState& state, std::string host,
+                           Incarnation incarnation, std::function<void()> changed)
     : store_(store),
       state_(state),
       host_(std::move(host)),
@@ -61,7 +61,8 @@ void LoadAssigned::Drop(const std::set<ExpertKey>& keep) {
       continue;
     }
     if (const absl::Status status = store_.Unload(it->first, it->second); !status.ok()) {
-      LogWarning("cannot drop an expert", {{"layer", it->first}, {"expert", it->second}, {"why", Message(status)}});
+      LogWarning("cannot drop an expert",
+                 {{"layer", it->first}, {"expert", it->second}, {"why", Message(status)}});
     }
     it = held_.erase(it);
   }

@@ -1,4 +1,5 @@
-// Follows the placement map: loads experts that it gives to this host, later drops those it took away.
+// Follows the placement map: loads experts that it gives to this host, later drops those it took
+// away.
 #pragma once
 
 #include <atomic>
@@ -17,12 +18,12 @@ namespace conclave {
 class LoadAssigned {
  public:
   // `changed`: readiness may have changed. References must outlive it.
-  LoadAssigned(ExpertStore& store, ExpertHostState& state, std::string host, Incarnation incarnation,
-               std::function<void()> changed);
+  LoadAssigned(ExpertStore& store, ExpertHostState& state, std::string host,
+               Incarnation incarnation, std::function<void()> changed);
 
-  // Adds before it removes: first every assigned expert is loaded, then those are dropped that neither this
-  // map nor the one before gives to us, since clients may still follow that one. Returns when to try again
-  // after a failure, else SteadyTime::max().
+  // Adds before it removes: first every assigned expert is loaded, then those are dropped that
+  // neither this map nor the one before gives to us, since clients may still follow that one.
+  // Returns when to try again after a failure, else SteadyTime::max().
   SteadyTime Run(const PlacementMap& map);
   // Makes a run return soon.
   void Interrupt() { interrupted_ = true; }

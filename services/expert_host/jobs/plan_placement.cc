@@ -16,12 +16,18 @@ constexpr std::chrono::milliseconds kLongestWide{60000};
 
 }  // namespace
 
-PlanPlacementJob::PlanPlacementJob(ClusterClient& cluster, ExpertClient& client, const PlanOptions& options)
-    : cluster_(cluster), client_(client), options_(options), seen_since_(Now()), wide_until_(Now()) {}
+PlanPlacementJob::PlanPlacementJob(ClusterClient& cluster, ExpertClient& client,
+                                   const PlanOptions& options)
+    : cluster_(cluster),
+      client_(client),
+      options_(options),
+      seen_since_(Now()),
+      wide_until_(Now()) {}
 
 std::vector<MemberInfo> PlanPlacementJob::LiveHosts() const {
   std::vector<MemberInfo> members = cluster_.Members(Role::kExpertHost);
-  std::erase_if(members, [&](const MemberInfo& m) { return m.fingerprint != options_.fingerprint; });
+  std::erase_if(members,
+                [&](const MemberInfo& m) { return m.fingerprint != options_.fingerprint; });
   return members;
 }
 
@@ -46,7 +52,8 @@ SteadyTime PlanPlacementJob::Run() {
   const std::shared_ptr<const PlacementMap> current = cluster_.Placement();
   if (target_.has_value()) {
     if (current->epoch + 1 != target_->epoch) {
-      if (current->epoch + 1 < target_->epoch) return After(kPollLoading);  // our own map is still on its way
+      if (current->epoch + 1 < target_->epoch)
+        return After(kPollLoading);  // our own map is still on its way
       target_.reset();
     } else if (WideMapLoaded(current->epoch, members) || Now() >= wide_until_) {
       const PlacementMap target = *target_;
@@ -61,10 +68,12 @@ SteadyTime PlanPlacementJob::Run() {
   return Plan(*current, hosts);
 }
 
-SteadyTime PlanPlacementJob::Plan(const PlacementMap& current, const std::vector<PlacementHost>& hosts) {
+SteadyTime PlanPlacementJob::Plan(const PlacementMap& current,
+                                  const std::vector<PlacementHost>& hosts) {
   auto planned = PlanPlacement(options_.shape, hosts, options_.replicas, current);
   if (!planned.ok()) {
-    LogError("cannot plan the placement", {{"hosts", hosts.size()}, {"why", Message(planned.status())}});
+    LogError("cannot plan the placement",
+             {{"hosts", hosts.size()}, {"why", Message(planned.status())}});
     return After(kRetry);
   }
   planned_ = hosts;

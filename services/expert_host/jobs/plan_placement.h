@@ -27,14 +27,15 @@ class PlanPlacementJob {
   void SetLeader(bool leader) { leader_ = leader; }
   bool leader() const { return leader_; }
 
-  // Looks at members and map, publishes a new map when they do not agree. Returns when to look again by
-  // itself; changes of the cluster and of leadership are the caller's triggers.
+  // Looks at members and map, publishes a new map when they do not agree. Returns when to look
+  // again by itself; changes of the cluster and of leadership are the caller's triggers.
   SteadyTime Run();
 
  private:
   std::vector<MemberInfo> LiveHosts() const;
   SteadyTime Plan(const PlacementMap& current, const std::vector<PlacementHost>& hosts);
-  // The second half of a widened change: true when every host has loaded what the wide map gives it.
+  // The second half of a widened change: true when every host has loaded what the wide map gives
+  // it.
   bool WideMapLoaded(uint64_t epoch, const std::vector<MemberInfo>& members) const;
   SteadyTime Publish(const PlacementMap& map);
 
@@ -42,11 +43,12 @@ class PlanPlacementJob {
   ExpertClient& client_;
   const PlanOptions options_;
   std::atomic<bool> leader_{false};
-  std::vector<PlacementHost> seen_;      // hosts at the last look
+  std::vector<PlacementHost> seen_;  // hosts at the last look
   SteadyTime seen_since_;
-  std::optional<PlacementMap> target_;   // to publish once the wide map of epoch target_->epoch - 1 is loaded
-  SteadyTime wide_until_;                // then it is published anyway
-  std::vector<PlacementHost> planned_;   // hosts of the last map published from here
+  std::optional<PlacementMap>
+      target_;             // to publish once the wide map of epoch target_->epoch - 1 is loaded
+  SteadyTime wide_until_;  // then it is published anyway
+  std::vector<PlacementHost> planned_;  // hosts of the last map published from here
 };
 
 }  // namespace conclave

@@ -3,8 +3,10 @@
 
 namespace conclave {
 
-// Refused with UNAVAILABLE until the first experts are loaded: a client that is connected may count on us.
-grpc::ServerUnaryReactor* ExpertService::Hello(grpc::CallbackServerContext* context, const v1::PeerHello* request,
+// Refused with UNAVAILABLE until the first experts are loaded: a client that is connected may count
+// on us.
+grpc::ServerUnaryReactor* ExpertService::Hello(grpc::CallbackServerContext* context,
+                                               const v1::PeerHello* request,
                                                v1::PeerHello* response) {
   CallScope scope(rpc_metrics_, "Expert.Hello");
   const PeerIdentity peer = PeerFromProto(*request);

@@ -14,9 +14,9 @@ constexpr int kMaxPromptsPerStep = 64;
 
 }  // namespace
 
-ComputePrompts::ComputePrompts(PrefillState& state, Forward& forward, const KvCache& cache, const Model& model,
-                               int usable_vocab, Incarnation self, const ChunkLimits& limits,
-                               PrefillMetrics& metrics)
+ComputePrompts::ComputePrompts(PrefillState& state, Forward& forward, const KvCache& cache,
+                               const Model& model, int usable_vocab, Incarnation self,
+                               const ChunkLimits& limits, PrefillMetrics& metrics)
     : state_(state),
       forward_(forward),
       cache_(cache),
@@ -41,7 +41,8 @@ void ComputePrompts::Loop() {
         continue;
       }
       if (prompt->push == nullptr) {
-        prompt->push = std::make_unique<KvPush>(prompt->peer, cache_, self_, prompt->job.ticket, prompt->pages);
+        prompt->push = std::make_unique<KvPush>(prompt->peer, cache_, self_, prompt->job.ticket,
+                                                prompt->pages);
       }
       alive.push_back(std::move(prompt));
     }
@@ -65,7 +66,8 @@ void ComputePrompts::Step(std::vector<PromptPtr>& computing) {
   for (const PlannedChunk& planned : plan.chunks) {
     const Prompt& prompt = *computing[planned.id];
     chunks.push_back({.tokens = std::span<const TokenId>(prompt.job.prompt_ids)
-                                    .subspan(static_cast<size_t>(prompt.computed), static_cast<size_t>(planned.tokens)),
+                                    .subspan(static_cast<size_t>(prompt.computed),
+                                             static_cast<size_t>(planned.tokens)),
                       .start = prompt.computed,
                       .pages = prompt.pages,
                       .want_logits = planned.tokens == prompt.remaining()});
@@ -80,7 +82,8 @@ void ComputePrompts::Step(std::vector<PromptPtr>& computing) {
   const auto result =
       forward_.Step(chunks, {.deadline = After(limits_.step_timeout), .on_layer_kv = push_layer});
   metrics_.step_seconds.Observe(SecondsSince(started));
-  if (!result.ok()) LogError("step failed", {{"rows", plan.rows}, {"why", Message(result.status())}});
+  if (!result.ok())
+    LogError("step failed", {{"rows", plan.rows}, {"why", Message(result.status())}});
 
   std::vector<bool> planned_here(computing.size(), false);
   std::vector<PromptPtr> planned_on;  // go on
@@ -90,8 +93,8 @@ void ComputePrompts::Step(std::vector<PromptPtr>& computing) {
     const PromptPtr& prompt = computing[planned.id];
     if (!result.ok()) {
       const bool late = result.status().code() == absl::StatusCode::kDeadlineExceeded;
-      StartEnding(prompt, late ? Unavailable("a step took longer than {} ms: {}", limits_.step_timeout.count(),
-                                             Message(result.status()))
+      StartEnding(prompt, late ? Unavailable("a step took longer than {} ms: {}",
+                                             limits_.step_timeout.count(), Message(result.status()))
                                : result.status());
       continue;
     }
@@ -102,7 +105,8 @@ void ComputePrompts::Step(std::vector<PromptPtr>& computing) {
       continue;
     }
     const size_t vocab = static_cast<size_t>(config_.vocab_size);
-    StartEnding(prompt, Draw(*prompt, std::span<const float>(result->logits).subspan(row * vocab, vocab)));
+    StartEnding(prompt,
+                Draw(*prompt, std::span<const float>(result->logits).subspan(row * vocab, vocab)));
     ++row;
   }
   std::vector<PromptPtr> next;
@@ -126,7 +130,8 @@ void ComputePrompts::StartEnding(const PromptPtr& prompt, absl::Status status) {
     if (status.ok()) {
       auto manifest = prompt->push->Finish(std::min(prompt->deadline, After(kPushTimeout)));
       if (manifest.ok()) {
-        result = PrefillResult{.first_token = std::move(prompt->first_token), .manifest = *std::move(manifest)};
+        result = PrefillResult{.first_token = std::move(prompt->first_token),
+                               .manifest = *std::move(manifest)};
       } else {
         result = manifest.status();
       }

@@ -1,5 +1,5 @@
-// The chunk loop: computes prompts in chunks, several prompts in one step, and pushes every layer's KV as
-// soon as it is written.
+// The chunk loop: computes prompts in chunks, several prompts in one step, and pushes every layer's
+// KV as soon as it is written.
 #pragma once
 
 #include <chrono>
@@ -21,8 +21,9 @@ struct ChunkLimits {
 class ComputePrompts {
  public:
   // References must outlive it. `self`: this worker's incarnation.
-  ComputePrompts(PrefillState& state, Forward& forward, const KvCache& cache, const Model& model, int usable_vocab,
-                 Incarnation self, const ChunkLimits& limits, PrefillMetrics& metrics);
+  ComputePrompts(PrefillState& state, Forward& forward, const KvCache& cache, const Model& model,
+                 int usable_vocab, Incarnation self, const ChunkLimits& limits,
+                 PrefillMetrics& metrics);
   ~ComputePrompts();  // PrefillState::Stop must have been called
 
  private:
@@ -30,7 +31,8 @@ class ComputePrompts {
   void Step(std::vector<PromptPtr>& computing);
   // After its last chunk: draws the first token.
   absl::Status Draw(Prompt& prompt, std::span<const float> logits) const;
-  // Hands the prompt to the threads that end it: finishes its push, or abandons it when `status` is an error.
+  // Hands the prompt to the threads that end it: finishes its push, or abandons it when `status` is
+  // an error.
   void StartEnding(const PromptPtr& prompt, absl::Status status);
 
   PrefillState& state_;

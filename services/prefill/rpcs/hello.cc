@@ -3,7 +3,8 @@
 
 namespace conclave {
 
-grpc::ServerUnaryReactor* PrefillService::Hello(grpc::CallbackServerContext* context, const v1::PeerHello* request,
+grpc::ServerUnaryReactor* PrefillService::Hello(grpc::CallbackServerContext* context,
+                                                const v1::PeerHello* request,
                                                 v1::PeerHello* response) {
   CallScope scope(rpc_metrics_, "Prefill.Hello");
   const absl::Status accepted = peers_.Accept(PeerFromProto(*request));

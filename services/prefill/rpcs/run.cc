@@ -9,7 +9,8 @@ namespace {
 // Lives until gRPC is through with the call.
 class RunReactor : public grpc::ServerUnaryReactor {
  public:
-  RunReactor(PrefillState& state, RpcMetrics& metrics, const std::string& request_id, v1::PrefillResponse* response)
+  RunReactor(PrefillState& state, RpcMetrics& metrics, const std::string& request_id,
+             v1::PrefillResponse* response)
       : state_(state), scope_(metrics, "Prefill.Run", request_id), response_(response) {}
 
   void Start(absl::StatusOr<PromptPtr> prepared) {
@@ -19,7 +20,8 @@ class RunReactor : public grpc::ServerUnaryReactor {
       if (result.ok()) ResultToProto(*result, response_);
       End(result.status());
     };
-    // From here on `done` may come at any time, but this object lives until the method has returned it.
+    // From here on `done` may come at any time, but this object lives until the method has returned
+    // it.
     if (const absl::Status submitted = state_.Submit(prompt_); !submitted.ok()) End(submitted);
   }
 
@@ -46,14 +48,15 @@ absl::StatusOr<PromptPtr> PrefillService::Prepare(const grpc::CallbackServerCont
   prompt->deadline = CallDeadline(context, options_.longest_call);
   prompt->peer = peers_.Find(prompt->job.ticket.owner);
   if (prompt->peer == nullptr) {
-    return FailedPrecondition("incarnation {:x} is not connected to {}: call Hello first", prompt->job.ticket.owner,
-                              peers_.self().id);
+    return FailedPrecondition("incarnation {:x} is not connected to {}: call Hello first",
+                              prompt->job.ticket.owner, peers_.self().id);
   }
   return prompt;
 }
 
 grpc::ServerUnaryReactor* PrefillService::Run(grpc::CallbackServerContext* context,
-                                              const v1::PrefillRequest* request, v1::PrefillResponse* response) {
+                                              const v1::PrefillRequest* request,
+                                              v1::PrefillResponse* response) {
   auto* reactor = new RunReactor(state_, rpc_metrics_, request->request_id(), response);
   reactor->Start(Prepare(*context, *request));
   return reactor;

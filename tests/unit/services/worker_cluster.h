@@ -3,112 +3,32 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <fstream>
 #include <functional>
 #include <map>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "common/base/mutex.h"
 #include "common/client/workers/call_deadline.h"
 #include "common/cluster/memory_store.h"
 #include "common/engine/local_experts.h"
-#include "common/rpc/status_convert.h"
 #include "common/transport/backends/inproc/inproc_transport.h"
-#include "proto/conclave/v1/decode.grpc.pb.h"
 #include "services/decode/server.h"
 #include "services/expert_host/server.h"
 #include "services/prefill/server.h"
+#include "tests/unit/services/decode_stream.h"
+#include "tests/unit/services/gated_experts.h"
+#include "tests/unit/services/golden_case.h"
 
 namespace conclave {
-
-inline std::string GoldenDir() {
-  return std::string(std::getenv("CONCLAVE_SOURCE_DIR")) + "/tests/golden/models/deepseek_v3-bf16";
-}
-
-struct Golden {
-  std::vector<int32_t> prompt, greedy;
-  static Golden Load() {
-    std::ifstream file(GoldenDir() + "/golden.json");
-    const auto json = nlohmann::json::parse(file);
-    return {json["input_ids"].get<std::vector<int32_t>>(), json["greedy_tokens"].get<std::vector<int32_t>>()};
-  }
-};
-
-// Local experts behind a gate: closed, every layer waits; broken, every layer fails.
-class Gate {
- public:
-  void Close() { Set(&closed_, true); }
-  void Open() { Set(&closed_, false); }
-  void Break(bool broken) { Set(&broken_, broken); }
-  // Blocks until a layer waits at the closed gate.
-  void AwaitArrival() {
-    MutexLock lock(mu_);
-    while (waiting_ == 0) ASSERT_TRUE(changed_.WaitUntil(mu_, After(std::chrono::seconds(30))));
-  }
-  absl::Status Pass() {
-    MutexLock lock(mu_);
-    ++waiting_;
-    changed_.NotifyAll();
-    while (closed_) changed_.WaitUntil(mu_, After(std::chrono::seconds(1)));
-    --waiting_;
-    return broken_ ? Unavailable("expert 3 of layer 2 has no replica left") : absl::OkStatus();
-  }
-
- private:
-  void Set(bool* flag, bool value) {
-    MutexLock lock(mu_);
-    *flag = value;
-    changed_.NotifyAll();
-  }
-  Mutex mu_;
-  CondVar changed_;
-  bool closed_ = false, broken_ = false;
-  int waiting_ = 0;
-};
-
-class GatedExperts : public ExpertBackend {
- public:
-  GatedExperts(std::unique_ptr<ExpertBackend> inner, Gate& gate) : inner_(std::move(inner)), gate_(gate) {}
-  absl::StatusOr<std::unique_ptr<ExpertCall>> Dispatch(const RoutedRows& rows, float* out) override {
-    ASSIGN_OR_RETURN(std::unique_ptr<ExpertCall> call, inner_->Dispatch(rows, out));
-    return std::unique_ptr<ExpertCall>(std::make_unique<Call>(std::move(call), gate_));
-  }
-
- private:
-  struct Call : ExpertCall {
-    Call(std::unique_ptr<ExpertCall> inner, Gate& gate) : inner(std::move(inner)), gate(gate) {}
-    absl::Status Wait() override {
-      const absl::Status computed = inner->Wait();
-      const absl::Status passed = gate.Pass();
-      return computed.ok() ? passed : computed;
-    }
-    std::unique_ptr<ExpertCall> inner;
-    Gate& gate;
-  };
-  std::unique_ptr<ExpertBackend> inner_;
-  Gate& gate_;
-};
-
-struct Generated {
-  std::vector<int32_t> ids;
-  std::vector<float> logprobs;
-  v1::FinishReason finish = v1::FINISH_REASON_UNSPECIFIED;
-  absl::Status status;
-  bool operator==(const Generated& other) const {
-    return ids == other.ids && logprobs == other.logprobs && finish == other.finish && status == other.status;
-  }
-};
 
 class WorkerCluster : public testing::Test {
  protected:
   static constexpr std::chrono::seconds kPatience{60};
 
-  WorkerCluster() : store_(MakeMemoryStore()), hub_(MakeInprocHub()), channels_(network_.Channels()) {}
+  WorkerCluster()
+      : store_(MakeMemoryStore()), hub_(MakeInprocHub()), channels_(network_.Channels()) {}
 
   // The golden model with all its experts, loaded once for all tests of a binary.
   static std::shared_ptr<const Model> SharedModel() {
@@ -134,7 +54,8 @@ class WorkerCluster : public testing::Test {
     WorkerDeps deps = Deps();
     deps.model = SharedModel();
     if (gate != nullptr) {
-      deps.local_experts = std::make_unique<GatedExperts>(std::make_unique<LocalExperts>(SharedModel(), pool_), *gate);
+      deps.local_experts = std::make_unique<GatedExperts>(
+          std::make_unique<LocalExperts>(SharedModel(), pool_), *gate);
     }
     return deps;
   }
@@ -157,14 +78,17 @@ class WorkerCluster : public testing::Test {
     EXPECT_TRUE(server.ok()) << server.status();
     return server.ok() ? *std::move(server) : nullptr;
   }
-  std::unique_ptr<PrefillServer> StartPrefill(PrefillConfig config, Gate* gate, WorkerDeps* deps = nullptr) {
-    auto server = PrefillServer::Start(config, deps != nullptr ? std::move(*deps) : AttentionDeps(gate));
+  std::unique_ptr<PrefillServer> StartPrefill(PrefillConfig config, Gate* gate,
+                                              WorkerDeps* deps = nullptr) {
+    auto server =
+        PrefillServer::Start(config, deps != nullptr ? std::move(*deps) : AttentionDeps(gate));
     EXPECT_TRUE(server.ok()) << server.status();
     if (!server.ok()) return nullptr;
     EXPECT_EQ((*server)->WaitReady(After(kPatience)), absl::OkStatus());
     return *std::move(server);
   }
-  std::unique_ptr<DecodeServer> StartDecode(DecodeConfig config, Gate* gate, MetricRegistry* metrics = nullptr) {
+  std::unique_ptr<DecodeServer> StartDecode(DecodeConfig config, Gate* gate,
+                                            MetricRegistry* metrics = nullptr) {
     WorkerDeps deps = AttentionDeps(gate);
     deps.metrics = metrics;
     auto server = DecodeServer::Start(config, std::move(deps));
@@ -187,33 +111,9 @@ class WorkerCluster : public testing::Test {
     return request;
   }
 
-  // One stream, read by hand.
-  struct Stream {
-    std::unique_ptr<v1::Decode::Stub> stub;
-    grpc::ClientContext context;
-    std::unique_ptr<grpc::ClientReader<v1::DecodeResponse>> reader;
-    Generated result;
-
-    bool ReadToken() {
-      v1::DecodeResponse response;
-      if (!reader->Read(&response)) return false;
-      for (const v1::Token& token : response.tokens()) {
-        result.ids.push_back(token.id());
-        result.logprobs.push_back(token.logprob());
-      }
-      result.finish = response.finish();
-      return true;
-    }
-    Generated ReadAll() {
-      while (ReadToken()) {
-      }
-      result.status = FromGrpc(reader->Finish());
-      return result;
-    }
-  };
-  std::unique_ptr<Stream> Open(const std::string& decode, const v1::DecodeRequest& request,
-                               std::chrono::milliseconds deadline = kPatience) {
-    auto stream = std::make_unique<Stream>();
+  std::unique_ptr<DecodeStream> Open(const std::string& decode, const v1::DecodeRequest& request,
+                                     std::chrono::milliseconds deadline = kPatience) {
+    auto stream = std::make_unique<DecodeStream>();
     stream->stub = v1::Decode::NewStub(channels_->Get(decode));
     SetCallDeadline(stream->context, After(deadline));
     stream->reader = stream->stub->Generate(&stream->context, request);

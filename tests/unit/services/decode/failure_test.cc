@@ -17,7 +17,8 @@ class FailureTest : public WorkerCluster {
     ASSERT_NE(decode_, nullptr);
   }
   std::unique_ptr<FakePrefill> Fake(const std::string& name, Behaviour behaviour) {
-    return std::make_unique<FakePrefill>(network_, name, MakeInprocTransport(hub_), *SharedModel(), behaviour);
+    return std::make_unique<FakePrefill>(network_, name, MakeInprocTransport(hub_), *SharedModel(),
+                                         behaviour);
   }
   int GoldenTokens() const { return static_cast<int>(golden_.greedy.size()); }
   void ExpectAllPagesFree() {
@@ -38,7 +39,8 @@ TEST_F(FailureTest, CancelledStreamGivesItsPagesBack) {
   stream->context.TryCancel();
   EXPECT_EQ(stream->ReadAll().status.code(), absl::StatusCode::kCancelled);
   // Needs every page, so it waits until all of them are back.
-  v1::DecodeRequest all = Request(golden_.prompt, 64 * 64 - static_cast<int>(golden_.prompt.size()) + 1);
+  v1::DecodeRequest all =
+      Request(golden_.prompt, 64 * 64 - static_cast<int>(golden_.prompt.size()) + 1);
   auto next = Open("decode", all);
   ASSERT_TRUE(next->ReadToken());
   EXPECT_EQ(MetricValue(metrics_, "conclave_decode_cancelled_total"), 1);
@@ -66,7 +68,8 @@ TEST_F(FailureTest, PrefillWorkerKilledDuringThePromptIsUnavailable) {
 TEST_F(FailureTest, HangingPrefillWorkerEndsAtTheDeadline) {
   auto fake = Fake("fake", Behaviour::kHang);
   const Generated result =
-      Open("decode", Request(golden_.prompt, 4, {"fake"}), std::chrono::milliseconds(300))->ReadAll();
+      Open("decode", Request(golden_.prompt, 4, {"fake"}), std::chrono::milliseconds(300))
+          ->ReadAll();
   EXPECT_EQ(result.status.code(), absl::StatusCode::kDeadlineExceeded) << result.status;
   fake->Kill();
 }
@@ -91,8 +94,8 @@ TEST_F(FailureTest, TheNextPrefillWorkerIsAsked) {
   auto corrupt = Fake("corrupt", Behaviour::kCorruptDigest);
   auto withhold = Fake("withhold", Behaviour::kWithholdPush);
   auto busy = Fake("busy", Behaviour::kRefuse);
-  const Generated result =
-      Generate(Request(golden_.prompt, GoldenTokens(), {"nobody", "corrupt", "withhold", "busy", "prefill"}));
+  const Generated result = Generate(Request(golden_.prompt, GoldenTokens(),
+                                            {"nobody", "corrupt", "withhold", "busy", "prefill"}));
   EXPECT_EQ(result.status, absl::OkStatus());
   EXPECT_EQ(result.ids, golden_.greedy);
   EXPECT_EQ(MetricValue(metrics_, "conclave_decode_handoff_retries_total"), 4);

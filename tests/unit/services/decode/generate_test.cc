@@ -21,7 +21,8 @@ class GenerateTest : public WorkerCluster {
   // Different lengths and both kinds of sampling.
   v1::DecodeRequest Varied(int i) const {
     const size_t length = 1 + static_cast<size_t>(i * 7) % golden_.prompt.size();
-    v1::DecodeRequest request = Request({golden_.prompt.begin(), golden_.prompt.begin() + length}, 4 + i % 9);
+    v1::DecodeRequest request =
+        Request({golden_.prompt.begin(), golden_.prompt.begin() + length}, 4 + i % 9);
     if (i % 2 == 1) {
       request.mutable_sampling()->set_temperature(0.9f);
       request.mutable_sampling()->set_top_p(0.95f);
@@ -36,7 +37,8 @@ class GenerateTest : public WorkerCluster {
 };
 
 TEST_F(GenerateTest, GreedyTokensEqualTheGoldenOnes) {
-  const Generated result = Generate(Request(golden_.prompt, static_cast<int>(golden_.greedy.size())));
+  const Generated result =
+      Generate(Request(golden_.prompt, static_cast<int>(golden_.greedy.size())));
   EXPECT_EQ(result.status, absl::OkStatus());
   EXPECT_EQ(result.ids, golden_.greedy);
   EXPECT_EQ(result.finish, v1::FINISH_REASON_LENGTH);
@@ -105,9 +107,11 @@ TEST_F(GenerateTest, AnotherModeIsRefusedNamingBothFingerprints) {
   ASSERT_TRUE(server.ok()) << server.status();
   const Generated result = Generate(Request(golden_.prompt, 4), "decode-bf16");
   EXPECT_EQ(result.status.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_NE(Message(result.status).find(fmt::format("{:016x}", (*model)->fingerprint())), std::string::npos)
+  EXPECT_NE(Message(result.status).find(fmt::format("{:016x}", (*model)->fingerprint())),
+            std::string::npos)
       << result.status;
-  EXPECT_NE(Message(result.status).find(fmt::format("{:016x}", SharedModel()->fingerprint())), std::string::npos)
+  EXPECT_NE(Message(result.status).find(fmt::format("{:016x}", SharedModel()->fingerprint())),
+            std::string::npos)
       << result.status;
 }
 

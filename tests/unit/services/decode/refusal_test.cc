@@ -19,7 +19,8 @@ class RefusalTest : public WorkerCluster {
     decode_ = StartDecode(config, &gate_, &metrics_);
     ASSERT_NE(decode_, nullptr);
   }
-  void ExpectInvalid(const std::function<void(v1::DecodeRequest&)>& spoil, const std::string& says) {
+  void ExpectInvalid(const std::function<void(v1::DecodeRequest&)>& spoil,
+                     const std::string& says) {
     v1::DecodeRequest request = Request(golden_.prompt, 4);
     spoil(request);
     const Generated result = Generate(request);
@@ -37,10 +38,12 @@ TEST_F(RefusalTest, InvalidRequestsNameWhatIsWrong) {
   ExpectInvalid([](auto& r) { r.clear_prompt_ids(); }, "prompt_ids is empty");
   ExpectInvalid([](auto& r) { r.set_prompt_ids(2, 512); }, "prompt_ids[2] is 512");
   ExpectInvalid([](auto& r) { r.set_prompt_ids(2, -1); }, "prompt_ids[2] is -1");
-  ExpectInvalid([](auto& r) { r.mutable_prompt_ids()->Resize(4096, 5); }, "the context length is 4096");
+  ExpectInvalid([](auto& r) { r.mutable_prompt_ids()->Resize(4096, 5); },
+                "the context length is 4096");
   ExpectInvalid([](auto& r) { r.set_max_tokens(0); }, "max_tokens");
   ExpectInvalid([](auto& r) { r.mutable_sampling()->set_temperature(-1); }, "temperature");
-  ExpectInvalid([](auto& r) { r.mutable_sampling()->set_temperature(std::nanf("")); }, "temperature");
+  ExpectInvalid([](auto& r) { r.mutable_sampling()->set_temperature(std::nanf("")); },
+                "temperature");
   ExpectInvalid([](auto& r) { r.mutable_sampling()->set_top_p(0); }, "top_p");
   ExpectInvalid([](auto& r) { r.mutable_sampling()->set_top_logprobs(21); }, "top_logprobs");
   ExpectInvalid([](auto& r) { r.clear_prefill_addresses(); }, "prefill_addresses");
@@ -53,8 +56,8 @@ TEST_F(RefusalTest, FullQueueRefusesAtOnceAndServesTheOthers) {
   gate_.Close();
   auto running = Open("decode", Request(golden_.prompt, 4));
   gate_.AwaitArrival();
-  // Streams may be handled in any order: one of the three gets the only place in the queue, the others are
-  // answered while the gate is shut.
+  // Streams may be handled in any order: one of the three gets the only place in the queue, the
+  // others are answered while the gate is shut.
   Mutex mu;
   CondVar changed;
   std::vector<Generated> results;
@@ -92,7 +95,8 @@ TEST_F(RefusalTest, DeadlinePassesInTheQueue) {
   gate_.Close();
   auto running = Open("decode", Request(golden_.prompt, 4));
   gate_.AwaitArrival();
-  const Generated late = Open("decode", Request(golden_.prompt, 4), std::chrono::milliseconds(100))->ReadAll();
+  const Generated late =
+      Open("decode", Request(golden_.prompt, 4), std::chrono::milliseconds(100))->ReadAll();
   EXPECT_EQ(late.status.code(), absl::StatusCode::kDeadlineExceeded) << late.status;
   gate_.Open();
   EXPECT_EQ(running->ReadAll().status, absl::OkStatus());

@@ -18,7 +18,8 @@ struct Outcome {
 class Sink : public TokenSink {
  public:
   // From the `fail_from`th token on the client counts as too slow.
-  Sink(std::shared_ptr<Outcome> outcome, size_t fail_from) : outcome_(std::move(outcome)), fail_from_(fail_from) {}
+  Sink(std::shared_ptr<Outcome> outcome, size_t fail_from)
+      : outcome_(std::move(outcome)), fail_from_(fail_from) {}
   absl::Status Write(const SampledToken& token, SequenceEnd end) override {
     MutexLock lock(outcome_->mu);
     if (outcome_->ids.size() >= fail_from_) return ResourceExhausted("the client lags behind");
@@ -43,7 +44,8 @@ class RunStepsTest : public WorkerCluster {
 
   RunStepsTest() {
     steps_ = std::make_unique<RunSteps>(state_, forward_, *model_, model_->config().vocab_size,
-                                        StepLimits{.max_running = 2, .step_timeout = kPatience}, metrics_);
+                                        StepLimits{.max_running = 2, .step_timeout = kPatience},
+                                        metrics_);
   }
   ~RunStepsTest() override {
     state_.EvictAll();
@@ -56,12 +58,17 @@ class RunStepsTest : public WorkerCluster {
   std::shared_ptr<Outcome> Run(int max_tokens, size_t fail_from) {
     auto outcome = std::make_shared<Outcome>();
     auto sequence = std::make_shared<Sequence>();
-    sequence->spec = {.request_id = "test", .prompt = golden_.prompt, .sampling = {.temperature = 0},
-                      .max_tokens = max_tokens, .ignore_eos = true, .deadline = After(kPatience)};
+    sequence->spec = {.request_id = "test",
+                      .prompt = golden_.prompt,
+                      .sampling = {.temperature = 0},
+                      .max_tokens = max_tokens,
+                      .ignore_eos = true,
+                      .deadline = After(kPatience)};
     sequence->sink = std::make_unique<Sink>(outcome, fail_from);
     EXPECT_EQ(state_.Submit(sequence), absl::OkStatus());
     Forward prompt(model_, *cache_, pool_, experts_);
-    const std::vector<SequenceChunk> chunk = {{.tokens = sequence->spec.prompt, .pages = sequence->pages}};
+    const std::vector<SequenceChunk> chunk = {
+        {.tokens = sequence->spec.prompt, .pages = sequence->pages}};
     const auto result = prompt.Step(chunk, {});
     EXPECT_TRUE(result.ok()) << result.status();
     auto first = Sample(result->logits, model_->config().vocab_size, sequence->spec.sampling,

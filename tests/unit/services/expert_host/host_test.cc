@@ -11,14 +11,17 @@ namespace {
 class HostTest : public WorkerCluster {
  protected:
   HostTest()
-      : watcher_(*store_, {}), client_(MakeExpertClient(*channels_, Self(SharedModel()->fingerprint()))) {
+      : watcher_(*store_, {}),
+        client_(MakeExpertClient(*channels_, Self(SharedModel()->fingerprint()))) {
     follow_ = watcher_.OnChange([this] {
       MutexLock lock(mu_);
       changed_.NotifyAll();
     });
   }
   PeerIdentity Self(uint64_t fingerprint) {
-    return {.id = "test", .incarnation = peer_->incarnation(), .transport_address = peer_->Address(),
+    return {.id = "test",
+            .incarnation = peer_->incarnation(),
+            .transport_address = peer_->Address(),
             .fingerprint = fingerprint};
   }
   // Blocks until the published map names exactly these hosts, with no copy that awaits its load.
@@ -68,10 +71,11 @@ TEST_F(HostTest, OneHostGetsEveryExpert) {
   auto host = StartExpertHost("a");
   ASSERT_EQ(host->WaitReady(After(kPatience)), absl::OkStatus());
   const auto map = AwaitMap({"a"});
-  EXPECT_EQ(ValidatePlacement(*map, {.layers = SharedModel()->config().TotalLayers(),
-                                     .first_moe_layer = SharedModel()->config().first_k_dense_replace,
-                                     .experts = SharedModel()->config().num_routed_experts}),
-            absl::OkStatus());
+  EXPECT_EQ(
+      ValidatePlacement(*map, {.layers = SharedModel()->config().TotalLayers(),
+                               .first_moe_layer = SharedModel()->config().first_k_dense_replace,
+                               .experts = SharedModel()->config().num_routed_experts}),
+      absl::OkStatus());
   const ExpertHostStatus status = Status(*host);
   EXPECT_EQ(status.epoch, map->epoch);
   EXPECT_EQ(status.hosted_experts, static_cast<uint32_t>(MoeExperts()));
@@ -114,8 +118,10 @@ TEST_F(HostTest, HelloOfAnotherFingerprintIsRefusedNamingBoth) {
   auto stranger = MakeExpertClient(*channels_, Self(ours ^ 1));
   const auto refused = stranger->Hello("a", After(kPatience));
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_NE(Message(refused.status()).find(fmt::format("{:016x}", ours)), std::string::npos) << refused.status();
-  EXPECT_NE(Message(refused.status()).find(fmt::format("{:016x}", ours ^ 1)), std::string::npos) << refused.status();
+  EXPECT_NE(Message(refused.status()).find(fmt::format("{:016x}", ours)), std::string::npos)
+      << refused.status();
+  EXPECT_NE(Message(refused.status()).find(fmt::format("{:016x}", ours ^ 1)), std::string::npos)
+      << refused.status();
 }
 
 TEST_F(HostTest, IncompleteHelloIsRefused) {

@@ -32,7 +32,8 @@ TEST(WidenPlacementTest, ReplacedCopiesKeepTheTrafficUntilTheNewOnesAreLoaded) {
   EXPECT_EQ(wide->epoch, 5u);
   EXPECT_EQ(wide->layers[1][0], (std::vector<ExpertReplica>{{"a", 1, 1}}));
   EXPECT_EQ(wide->layers[1][1], (std::vector<ExpertReplica>{{"a", 1, 1}, {"b", 2, 0}}));
-  EXPECT_EQ(ValidatePlacement(*wide, {.layers = 2, .first_moe_layer = 1, .experts = 2}), absl::OkStatus());
+  EXPECT_EQ(ValidatePlacement(*wide, {.layers = 2, .first_moe_layer = 1, .experts = 2}),
+            absl::OkStatus());
 }
 
 TEST(WidenPlacementTest, DeadCopiesAreNotKept) {

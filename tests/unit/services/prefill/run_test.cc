@@ -25,7 +25,8 @@ struct Landing {
 
   PrefillJob Job(const std::vector<int32_t>& prompt) {
     std::vector<int32_t> pages;
-    for (size_t i = 0; i * kPageTokens < prompt.size(); ++i) pages.push_back(static_cast<int32_t>(i));
+    for (size_t i = 0; i * kPageTokens < prompt.size(); ++i)
+      pages.push_back(static_cast<int32_t>(i));
     return {.request_id = "test",
             .prompt_ids = prompt,
             .sampling = {.temperature = 0},
@@ -37,8 +38,9 @@ struct Landing {
   };
   Running Start(const std::string& address, PrefillJob job) {
     auto promise = std::make_shared<std::promise<absl::StatusOr<PrefillResult>>>();
-    auto call = client->Run(address, std::move(job), After(std::chrono::seconds(60)),
-                            [promise](absl::StatusOr<PrefillResult> result) { promise->set_value(std::move(result)); });
+    auto call = client->Run(
+        address, std::move(job), After(std::chrono::seconds(60)),
+        [promise](absl::StatusOr<PrefillResult> result) { promise->set_value(std::move(result)); });
     return {call, promise->get_future()};
   }
   absl::StatusOr<PrefillResult> Run(const std::string& address, PrefillJob job) {
@@ -56,7 +58,8 @@ struct Landing {
 class RunTest : public WorkerCluster {
  protected:
   void SetUp() override { landing_ = std::make_unique<Landing>(hub_, *channels_, *SharedModel()); }
-  std::unique_ptr<PrefillServer> Start(const std::string& id, int chunk_tokens, int max_queued = 64) {
+  std::unique_ptr<PrefillServer> Start(const std::string& id, int chunk_tokens,
+                                       int max_queued = 64) {
     PrefillConfig config{.worker = Worker(id)};
     config.chunk_tokens = chunk_tokens;
     config.max_queued = max_queued;
@@ -84,7 +87,8 @@ TEST_F(RunTest, FirstTokenIsTheGoldenOneAndTheHandoffVerifies) {
 
 TEST_F(RunTest, ChunksDoNotShowInTheKv) {
   std::vector<int32_t> prompt;
-  for (int i = 0; i < 5; ++i) prompt.insert(prompt.end(), golden_.prompt.begin(), golden_.prompt.end());
+  for (int i = 0; i < 5; ++i)
+    prompt.insert(prompt.end(), golden_.prompt.begin(), golden_.prompt.end());
   auto whole = Start("whole", 512);
   const auto expected = landing_->Run("whole", landing_->Job(prompt));
   ASSERT_TRUE(expected.ok()) << expected.status();
@@ -98,7 +102,8 @@ TEST_F(RunTest, ChunksDoNotShowInTheKv) {
     // Extents may come in another order.
     const auto digests = [](const HandoffManifest& manifest) {
       std::map<std::pair<uint32_t, uint32_t>, uint64_t> all;
-      for (const HandoffExtent& extent : manifest.extents) all[{extent.layer, extent.block}] = extent.digest;
+      for (const HandoffExtent& extent : manifest.extents)
+        all[{extent.layer, extent.block}] = extent.digest;
       return all;
     };
     EXPECT_EQ(digests(result->manifest), digests(expected->manifest)) << chunk;
@@ -109,7 +114,8 @@ TEST_F(RunTest, PromptsTogetherEqualAlone) {
   auto server = Start("prefill", 16);
   std::vector<std::vector<int32_t>> prompts;
   for (const size_t length : {40, 3, 17, 1, 33}) {
-    prompts.emplace_back(golden_.prompt.begin(), golden_.prompt.begin() + static_cast<ptrdiff_t>(length));
+    prompts.emplace_back(golden_.prompt.begin(),
+                         golden_.prompt.begin() + static_cast<ptrdiff_t>(length));
   }
   std::vector<float> alone;
   for (const auto& prompt : prompts) {
@@ -118,7 +124,8 @@ TEST_F(RunTest, PromptsTogetherEqualAlone) {
     alone.push_back(result->first_token.logprob);
   }
   std::vector<Landing::Running> running;
-  for (const auto& prompt : prompts) running.push_back(landing_->Start("prefill", landing_->Job(prompt)));
+  for (const auto& prompt : prompts)
+    running.push_back(landing_->Start("prefill", landing_->Job(prompt)));
   for (size_t i = 0; i < running.size(); ++i) {
     const auto result = running[i].result.get();
     ASSERT_TRUE(result.ok()) << result.status();
@@ -172,7 +179,8 @@ TEST_F(RunTest, WorkerThatCameBackIsGreetedAgain) {
   auto first = Start("prefill", 512);
   ASSERT_TRUE(landing_->Run("prefill", landing_->Job(golden_.prompt)).ok());
   first.reset();
-  EXPECT_EQ(landing_->Run("prefill", landing_->Job(golden_.prompt)).status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(landing_->Run("prefill", landing_->Job(golden_.prompt)).status().code(),
+            absl::StatusCode::kUnavailable);
   auto second = Start("prefill", 512);
   const auto result = landing_->Run("prefill", landing_->Job(golden_.prompt));
   ASSERT_TRUE(result.ok()) << result.status();
@@ -187,13 +195,15 @@ TEST_F(RunTest, AnotherFingerprintIsRefusedNamingBoth) {
   const auto result = landing_->Run("prefill", landing_->Job(golden_.prompt));
   EXPECT_EQ(result.status().code(), absl::StatusCode::kFailedPrecondition);
   for (const uint64_t print : {stranger.fingerprint, stranger.fingerprint ^ 1}) {
-    EXPECT_NE(Message(result.status()).find(fmt::format("{:016x}", print)), std::string::npos) << result.status();
+    EXPECT_NE(Message(result.status()).find(fmt::format("{:016x}", print)), std::string::npos)
+        << result.status();
   }
 }
 
 TEST_F(RunTest, TicketsThatDoNotFitAreRefused) {
   auto server = Start("prefill", 512);
-  const auto expect_invalid = [&](const std::function<void(PrefillJob&)>& spoil, const std::string& says) {
+  const auto expect_invalid = [&](const std::function<void(PrefillJob&)>& spoil,
+                                  const std::string& says) {
     PrefillJob job = landing_->Job(golden_.prompt);
     spoil(job);
     const auto result = landing_->Run("prefill", job);
@@ -210,7 +220,8 @@ TEST_F(RunTest, TicketsThatDoNotFitAreRefused) {
 
 TEST_F(RunTest, PromptLargerThanThePoolIsRefused) {
   auto server = Start("prefill", 512);
-  const auto result = landing_->Run("prefill", landing_->Job(std::vector<int32_t>(4 * kPageTokens + 1, 5)));
+  const auto result =
+      landing_->Run("prefill", landing_->Job(std::vector<int32_t>(4 * kPageTokens + 1, 5)));
   EXPECT_EQ(result.status().code(), absl::StatusCode::kInvalidArgument) << result.status();
   EXPECT_NE(Message(result.status()).find("--kv-pages"), std::string::npos) << result.status();
 }
@@ -218,7 +229,8 @@ TEST_F(RunTest, PromptLargerThanThePoolIsRefused) {
 TEST_F(RunTest, LostExpertsEndThePromptWithUnavailable) {
   auto server = Start("prefill", 512);
   gate_.Break(true);
-  EXPECT_EQ(landing_->Run("prefill", landing_->Job(golden_.prompt)).status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(landing_->Run("prefill", landing_->Job(golden_.prompt)).status().code(),
+            absl::StatusCode::kUnavailable);
   gate_.Break(false);
   EXPECT_TRUE(landing_->Run("prefill", landing_->Job(golden_.prompt)).ok());
   EXPECT_EQ(FreePages(), 4);

@@ -13,7 +13,9 @@ class PrefillStateTest : public testing::Test {
     auto prompt = std::make_shared<Prompt>();
     prompt->job.prompt_ids.resize(static_cast<size_t>(pages) * kPageTokens);
     prompt->deadline = After(deadline);
-    prompt->done = [this](absl::StatusOr<PrefillResult> result) { ended_.push_back(result.status().code()); };
+    prompt->done = [this](absl::StatusOr<PrefillResult> result) {
+      ended_.push_back(result.status().code());
+    };
     return prompt;
   }
 
@@ -51,7 +53,8 @@ TEST_F(PrefillStateTest, RefusesWhatNeverFitsAndWhatIsTooMuch) {
 
 TEST_F(PrefillStateTest, CancelledAndLatePromptsLeaveTheQueue) {
   const PromptPtr cancelled = Make(1), late = Make(1, std::chrono::milliseconds(0)), good = Make(1);
-  for (const PromptPtr& prompt : {cancelled, late, good}) ASSERT_EQ(state_.Submit(prompt), absl::OkStatus());
+  for (const PromptPtr& prompt : {cancelled, late, good})
+    ASSERT_EQ(state_.Submit(prompt), absl::OkStatus());
   state_.Cancel(cancelled);
   EXPECT_EQ(ended_, std::vector<absl::StatusCode>{absl::StatusCode::kCancelled});
   std::vector<PromptPtr> computing;

@@ -40,6 +40,8 @@ void BindWorkerConfig(ConfigParser& parser, WorkerConfig* config, bool attention
   parser.Add("ucx-tls", &config->ucx_tls, "UCX transports of the data plane");
   parser.Add("ucx-device", &config->ucx_device,
              "network interface of the data plane, e.g. lo or eth0");
+  parser.Add("ucx-spin-us", &config->ucx_spin_us,
+             "microseconds that the data plane polls after activity before it sleeps", 0, 1 << 30);
   parser.AddChoice("log-level", &config->log_level, "least severe level to log",
                    {"debug", "info", "warning", "error", "off"});
 }

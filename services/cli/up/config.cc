@@ -14,6 +14,7 @@ void BindUpConfig(ConfigParser& parser, UpConfig& config) {
   parser.Add("expert-replicas", &config.expert_replicas, "copies of every routed expert, on different hosts", 1, 64);
   parser.Add("threads", &config.threads, "compute threads per worker, 0 = one per core", 0, 1024);
   parser.Add("kv-pages", &config.kv_pages, "KV pages of 64 tokens per attention worker, 0 = default", 0, 1 << 24);
+  parser.Add("ucx-spin-us", &config.ucx_spin_us, "the data plane polls so long before it sleeps", 0, 1 << 30);
   parser.Add("start-timeout-s", &config.start_timeout_s, "give up when the cluster is not ready by then", 1, 3600);
   parser.Add("etcd", &config.etcd, "etcd program to run");
   parser.Add("log-dir", &config.log_dir, "where the processes' logs go; default: a temporary folder");

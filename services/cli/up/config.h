@@ -19,6 +19,7 @@ struct UpConfig {
   int expert_replicas = 2;    // copies of every routed expert
   int threads = 0;            // compute threads per worker; 0 = one per core
   int kv_pages = 0;           // of 64 tokens, per attention worker; 0 = the workers' default
+  int ucx_spin_us = 20;       // of the workers' data plane; see common/transport
   int start_timeout_s = 60;
   std::string etcd = "etcd";  // program
   std::string log_dir;        // empty = a temporary folder, removed at the end

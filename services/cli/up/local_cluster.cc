@@ -91,7 +91,7 @@ std::vector<std::string> LocalCluster::RoleArgs(const std::string& role, const s
     if (!config_.model_id.empty()) args.insert(args.end(), {"--model-id", config_.model_id});
     return args;
   }
-  args.insert(args.end(), {"--mode", config_.mode});
+  args.insert(args.end(), {"--mode", config_.mode, "--ucx-spin-us", std::to_string(config_.ucx_spin_us)});
   if (config_.threads > 0) args.insert(args.end(), {"--threads", std::to_string(config_.threads)});
   if (role == "expert-host") {
     args.insert(args.end(), {"--expert-replicas", std::to_string(config_.expert_replicas)});

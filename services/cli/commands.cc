@@ -28,7 +28,7 @@ using Args = std::vector<std::string>;
 // Parses a command's flags: nothing, or the exit status to end with.
 std::optional<int> ParseFlags(const std::string& name, const std::string& description, const Args& args,
                               const std::function<void(ConfigParser&)>& bind) {
-  ConfigParser parser("conclave " + name, description);
+  ConfigParser parser(name, description);
   bind(parser);
   bool exit_now = false;
   if (absl::Status status = parser.Parse(args, &exit_now); !status.ok()) {

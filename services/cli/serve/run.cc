@@ -14,7 +14,7 @@ namespace conclave {
 
 int RunServe(const std::vector<std::string>& args) {
   ServeConfig config;
-  ConfigParser parser("conclave serve", "Serves a model with every role in one process.");
+  ConfigParser parser("serve", "Serves a model with every role in one process.");
   BindServeConfig(parser, config);
   bool exit_now = false;
   if (absl::Status status = parser.Parse(args, &exit_now); !status.ok()) {

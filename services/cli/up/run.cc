@@ -123,7 +123,7 @@ ChatOptions MakeChatOptions(const LocalCluster& cluster, const UpConfig& config)
 
 int RunUp(const std::vector<std::string>& args) {
   UpConfig config;
-  ConfigParser parser("conclave up", "Starts etcd and every role as processes on this machine.");
+  ConfigParser parser("up", "Starts etcd and every role as processes on this machine.");
   BindUpConfig(parser, config);
   bool exit_now = false;
   if (absl::Status status = parser.Parse(args, &exit_now); !status.ok()) {

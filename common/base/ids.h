@@ -1,4 +1,5 @@
-// Identifiers. Random ones come from the kernel's generator, so two processes never agree by accident.
+// Identifiers. Random ones come from the kernel's generator, so two processes never agree by
+// accident.
 #pragma once
 
 #include <cstdint>

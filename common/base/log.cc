@@ -26,7 +26,10 @@ size_t Utf8Length(std::string_view s) {
   const auto at = [&](size_t i) { return static_cast<unsigned char>(s[i]); };
   const unsigned char c = at(0);
   if (c < 0x80) return 1;
-  const size_t n = c >= 0xF0 && c <= 0xF4 ? 4 : c >= 0xE0 && c < 0xF0 ? 3 : c >= 0xC2 && c < 0xE0 ? 2 : 0;
+  const size_t n = c >= 0xF0 && c <= 0xF4  ? 4
+                   : c >= 0xE0 && c < 0xF0 ? 3
+                   : c >= 0xC2 && c < 0xE0 ? 2
+                                           : 0;
   if (n == 0 || s.size() < n) return 0;
   for (size_t i = 1; i < n; ++i) {
     if ((at(i) & 0xC0) != 0x80) return 0;
@@ -41,8 +44,9 @@ std::string Timestamp() {
   const time_t seconds = micros / 1000000;
   tm utc;
   gmtime_r(&seconds, &utc);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z", utc.tm_year + 1900, utc.tm_mon + 1,
-                     utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, micros % 1000000);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z", utc.tm_year + 1900,
+                     utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
+                     micros % 1000000);
 }
 
 }  // namespace
@@ -73,7 +77,8 @@ std::string JsonQuote(std::string_view text) {
   return out;
 }
 
-LogField::LogField(std::string_view key, std::string_view text) : key_(key), json_(JsonQuote(text)) {}
+LogField::LogField(std::string_view key, std::string_view text)
+    : key_(key), json_(JsonQuote(text)) {}
 LogField::LogField(std::string_view key, bool value) : key_(key), json_(value ? "true" : "false") {}
 LogField::LogField(std::string_view key, double value, Number) : key_(key) {
   if (!std::isfinite(value)) {
@@ -100,10 +105,11 @@ bool ParseLogLevel(std::string_view text, LogLevel* level) {
 
 void Log(LogLevel level, std::string_view event, std::initializer_list<LogField> fields) {
   if (level < g_level.load(std::memory_order_relaxed)) return;
-  std::string line = fmt::format(R"({{"time":"{}","level":"{}","role":{},"pid":{},"event":{})", Timestamp(),
-                                 kLevelNames[static_cast<int>(level)], JsonQuote(Role()), getpid(),
-                                 JsonQuote(event));
-  for (const LogField& field : fields) line += fmt::format(",{}:{}", JsonQuote(field.key()), field.json());
+  std::string line = fmt::format(R"({{"time":"{}","level":"{}","role":{},"pid":{},"event":{})",
+                                 Timestamp(), kLevelNames[static_cast<int>(level)],
+                                 JsonQuote(Role()), getpid(), JsonQuote(event));
+  for (const LogField& field : fields)
+    line += fmt::format(",{}:{}", JsonQuote(field.key()), field.json());
   line += "}\n";
   [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, line.data(), line.size());
 }

@@ -23,8 +23,8 @@ class LogField {
   LogField(std::string_view key, const std::string& text) : LogField(key, std::string_view(text)) {}
   LogField(std::string_view key, bool value);
   template <typename T>
-    requires std::is_arithmetic_v<T>
-  LogField(std::string_view key, T value) : LogField(key, static_cast<double>(value), Number{}) {}
+  requires std::is_arithmetic_v<T> LogField(std::string_view key, T value)
+      : LogField(key, static_cast<double>(value), Number{}) {}
 
   std::string_view key() const { return key_; }
   const std::string& json() const { return json_; }
@@ -44,10 +44,18 @@ bool ParseLogLevel(std::string_view text, LogLevel* level);
 
 void Log(LogLevel level, std::string_view event, std::initializer_list<LogField> fields = {});
 
-inline void LogDebug(std::string_view e, std::initializer_list<LogField> f = {}) { Log(LogLevel::kDebug, e, f); }
-inline void LogInfo(std::string_view e, std::initializer_list<LogField> f = {}) { Log(LogLevel::kInfo, e, f); }
-inline void LogWarning(std::string_view e, std::initializer_list<LogField> f = {}) { Log(LogLevel::kWarning, e, f); }
-inline void LogError(std::string_view e, std::initializer_list<LogField> f = {}) { Log(LogLevel::kError, e, f); }
+inline void LogDebug(std::string_view e, std::initializer_list<LogField> f = {}) {
+  Log(LogLevel::kDebug, e, f);
+}
+inline void LogInfo(std::string_view e, std::initializer_list<LogField> f = {}) {
+  Log(LogLevel::kInfo, e, f);
+}
+inline void LogWarning(std::string_view e, std::initializer_list<LogField> f = {}) {
+  Log(LogLevel::kWarning, e, f);
+}
+inline void LogError(std::string_view e, std::initializer_list<LogField> f = {}) {
+  Log(LogLevel::kError, e, f);
+}
 
 // `text` as a JSON string literal with its quotes; invalid UTF-8 bytes become U+FFFD.
 std::string JsonQuote(std::string_view text);

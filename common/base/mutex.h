@@ -1,5 +1,5 @@
-// One annotated lock per object: a thin wrapper over std::mutex, seen by clang's -Wthread-safety and
-// by ThreadSanitizer alike. No I/O under a lock.
+// One annotated lock per object: a thin wrapper over std::mutex, seen by clang's -Wthread-safety
+// and by ThreadSanitizer alike. No I/O under a lock.
 #pragma once
 
 #include <chrono>

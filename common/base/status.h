@@ -1,5 +1,5 @@
-// absl::Status is the error type everywhere outside kernels. Errors say what, where, the numbers and
-// what to do. No exceptions cross a module border.
+// absl::Status is the error type everywhere outside kernels. Errors say what, where, the numbers
+// and what to do. No exceptions cross a module border.
 //
 // Debian builds Abseil with its own string_view: absl::string_view is not std::string_view. The
 // factories below take fmt format strings and hide the difference.
@@ -21,9 +21,9 @@ absl::Status MakeStatus(absl::StatusCode code, fmt::format_string<A...> f, A&&..
   return absl::Status(code, absl::string_view(text.data(), text.size()));
 }
 
-#define CONCLAVE_DEFINE_STATUS(Name, Code)                            \
-  template <typename... A>                                            \
-  absl::Status Name(fmt::format_string<A...> f, A&&... args) {        \
+#define CONCLAVE_DEFINE_STATUS(Name, Code)                                  \
+  template <typename... A>                                                  \
+  absl::Status Name(fmt::format_string<A...> f, A&&... args) {              \
     return MakeStatus(absl::StatusCode::Code, f, std::forward<A>(args)...); \
   }
 CONCLAVE_DEFINE_STATUS(InvalidArgument, kInvalidArgument)
@@ -55,8 +55,8 @@ inline absl::Status Annotate(const absl::Status& status, const std::string& cont
 #define CONCLAVE_CONCAT_INNER(a, b) a##b
 #define CONCLAVE_CONCAT(a, b) CONCLAVE_CONCAT_INNER(a, b)
 
-#define RETURN_IF_ERROR(expr)                                  \
-  do {                                                         \
+#define RETURN_IF_ERROR(expr)                                                                    \
+  do {                                                                                           \
     if (absl::Status conclave_status_ = (expr); !conclave_status_.ok()) return conclave_status_; \
   } while (false)
 

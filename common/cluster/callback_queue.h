@@ -11,7 +11,8 @@
 
 namespace conclave {
 
-// Thread-safe. The thread sleeps while there is nothing to do. Destroy it after all owners were forgotten.
+// Thread-safe. The thread sleeps while there is nothing to do. Destroy it after all owners were
+// forgotten.
 class CallbackQueue {
  public:
   CallbackQueue();

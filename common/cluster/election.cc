@@ -90,7 +90,8 @@ class StoreElection : public Election {
     next_try_ = Now() + retry_;
     retry_ = std::min(retry_ * 2, kLongestRetry);
     mu_.Unlock();
-    const absl::StatusOr<bool> won = store_.CompareAndPut(key_, expected, value_, lease_, After(kCallTimeout));
+    const absl::StatusOr<bool> won =
+        store_.CompareAndPut(key_, expected, value_, lease_, After(kCallTimeout));
     const bool lease_gone = absl::IsNotFound(won.status());
     if (!won.ok() && !lease_gone) {
       LogWarning("election: candidacy failed", {{"key", key_}, {"error", Message(won.status())}});
@@ -130,8 +131,9 @@ class StoreElection : public Election {
 
 }  // namespace
 
-std::unique_ptr<Election> Election::Campaign(Store& store, const std::string& key, const std::string& candidate,
-                                             int64_t lease, std::function<void(bool)> on_change) {
+std::unique_ptr<Election> Election::Campaign(Store& store, const std::string& key,
+                                             const std::string& candidate, int64_t lease,
+                                             std::function<void(bool)> on_change) {
   return std::make_unique<StoreElection>(store, key, candidate, lease, std::move(on_change));
 }
 

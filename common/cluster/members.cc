@@ -6,10 +6,14 @@ namespace conclave {
 
 std::string RoleName(Role role) {
   switch (role) {
-    case Role::kRouter: return "router";
-    case Role::kPrefill: return "prefill";
-    case Role::kDecode: return "decode";
-    case Role::kExpertHost: return "expert-host";
+    case Role::kRouter:
+      return "router";
+    case Role::kPrefill:
+      return "prefill";
+    case Role::kDecode:
+      return "decode";
+    case Role::kExpertHost:
+      return "expert-host";
   }
   CONCLAVE_CHECK(false);
 }

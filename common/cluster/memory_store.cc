@@ -22,13 +22,16 @@ absl::Status Bounded(SteadyTime deadline) {
 class MemoryStoreImpl : public MemoryStore {
  public:
   absl::StatusOr<std::optional<KeyValue>> Get(const std::string& key, SteadyTime deadline) override;
-  absl::StatusOr<std::vector<KeyValue>> List(const std::string& prefix, SteadyTime deadline) override;
+  absl::StatusOr<std::vector<KeyValue>> List(const std::string& prefix,
+                                             SteadyTime deadline) override;
   absl::StatusOr<int64_t> Put(const std::string& key, const std::string& value, int64_t lease,
                               SteadyTime deadline) override;
-  absl::StatusOr<bool> CompareAndPut(const std::string& key, int64_t expected, const std::string& value,
-                                     int64_t lease, SteadyTime deadline) override;
+  absl::StatusOr<bool> CompareAndPut(const std::string& key, int64_t expected,
+                                     const std::string& value, int64_t lease,
+                                     SteadyTime deadline) override;
   absl::Status Delete(const std::string& key, SteadyTime deadline) override;
-  absl::StatusOr<std::unique_ptr<Lease>> GrantLease(std::chrono::seconds ttl, std::function<void()> lost,
+  absl::StatusOr<std::unique_ptr<Lease>> GrantLease(std::chrono::seconds ttl,
+                                                    std::function<void()> lost,
                                                     SteadyTime deadline) override;
   std::unique_ptr<Watch> WatchPrefix(const std::string& prefix,
                                      std::function<void(const StoreUpdate&)> on_update) override;
@@ -52,7 +55,8 @@ class MemoryStoreImpl : public MemoryStore {
   class MemoryLease;
   class MemoryWatch;
 
-  absl::StatusOr<int64_t> PutLocked(const std::string& key, const std::string& value, int64_t lease) REQUIRES(mu_);
+  absl::StatusOr<int64_t> PutLocked(const std::string& key, const std::string& value, int64_t lease)
+      REQUIRES(mu_);
   void DeleteLocked(const std::string& key) REQUIRES(mu_);
   void Publish(StoreEvent event) REQUIRES(mu_);
   // Takes the lease out with all its keys. False when there is none.
@@ -69,7 +73,8 @@ class MemoryStoreImpl : public MemoryStore {
 
 class MemoryStoreImpl::MemoryLease : public Lease {
  public:
-  MemoryLease(MemoryStoreImpl& store, int64_t id, uint64_t owner) : store_(store), id_(id), owner_(owner) {}
+  MemoryLease(MemoryStoreImpl& store, int64_t id, uint64_t owner)
+      : store_(store), id_(id), owner_(owner) {}
   ~MemoryLease() override {
     {
       MutexLock lock(store_.mu_);
@@ -102,7 +107,8 @@ class MemoryStoreImpl::MemoryWatch : public Watch {
   const uint64_t owner_;
 };
 
-absl::StatusOr<std::optional<KeyValue>> MemoryStoreImpl::Get(const std::string& key, SteadyTime deadline) {
+absl::StatusOr<std::optional<KeyValue>> MemoryStoreImpl::Get(const std::string& key,
+                                                             SteadyTime deadline) {
   RETURN_IF_ERROR(Bounded(deadline));
   MutexLock lock(mu_);
   const auto it = entries_.find(key);
@@ -110,18 +116,20 @@ absl::StatusOr<std::optional<KeyValue>> MemoryStoreImpl::Get(const std::string& 
   return std::optional<KeyValue>(KeyValue{key, it->second.value, it->second.mod_revision});
 }
 
-absl::StatusOr<std::vector<KeyValue>> MemoryStoreImpl::List(const std::string& prefix, SteadyTime deadline) {
+absl::StatusOr<std::vector<KeyValue>> MemoryStoreImpl::List(const std::string& prefix,
+                                                            SteadyTime deadline) {
   RETURN_IF_ERROR(Bounded(deadline));
   MutexLock lock(mu_);
   std::vector<KeyValue> result;
-  for (auto it = entries_.lower_bound(prefix); it != entries_.end() && StartsWith(it->first, prefix); ++it) {
+  for (auto it = entries_.lower_bound(prefix);
+       it != entries_.end() && StartsWith(it->first, prefix); ++it) {
     result.push_back({it->first, it->second.value, it->second.mod_revision});
   }
   return result;
 }
 
-absl::StatusOr<int64_t> MemoryStoreImpl::Put(const std::string& key, const std::string& value, int64_t lease,
-                                             SteadyTime deadline) {
+absl::StatusOr<int64_t> MemoryStoreImpl::Put(const std::string& key, const std::string& value,
+                                             int64_t lease, SteadyTime deadline) {
   RETURN_IF_ERROR(Bounded(deadline));
   MutexLock lock(mu_);
   return PutLocked(key, value, lease);
@@ -157,8 +165,8 @@ absl::StatusOr<std::unique_ptr<Lease>> MemoryStoreImpl::GrantLease(std::chrono::
   return std::unique_ptr<Lease>(std::make_unique<MemoryLease>(*this, id, owner));
 }
 
-std::unique_ptr<Watch> MemoryStoreImpl::WatchPrefix(const std::string& prefix,
-                                                    std::function<void(const StoreUpdate&)> on_update) {
+std::unique_ptr<Watch> MemoryStoreImpl::WatchPrefix(
+    const std::string& prefix, std::function<void(const StoreUpdate&)> on_update) {
   const uint64_t owner = callbacks_.NewOwner();
   StoreUpdate first{true, {}};
   MutexLock lock(mu_);
@@ -185,7 +193,8 @@ absl::StatusOr<int64_t> MemoryStoreImpl::PutLocked(const std::string& key, const
   }
   Entry& entry = entries_[key];
   if (entry.lease != lease) {
-    if (const auto old = leases_.find(entry.lease); old != leases_.end()) old->second.keys.erase(key);
+    if (const auto old = leases_.find(entry.lease); old != leases_.end())
+      old->second.keys.erase(key);
     if (lease != 0) holder->second.keys.insert(key);
   }
   entry = {value, ++revision_, lease};
@@ -196,7 +205,8 @@ absl::StatusOr<int64_t> MemoryStoreImpl::PutLocked(const std::string& key, const
 void MemoryStoreImpl::DeleteLocked(const std::string& key) {
   const auto it = entries_.find(key);
   if (it == entries_.end()) return;
-  if (const auto lease = leases_.find(it->second.lease); lease != leases_.end()) lease->second.keys.erase(key);
+  if (const auto lease = leases_.find(it->second.lease); lease != leases_.end())
+    lease->second.keys.erase(key);
   entries_.erase(it);
   Publish({StoreEvent::Type::kDelete, {key, "", ++revision_}});
 }

@@ -7,12 +7,12 @@
 
 namespace conclave {
 
-// Keeps nothing when destroyed. One sleeping thread delivers all callbacks, in order. A lease lives until it
-// is destroyed or made to expire.
+// Keeps nothing when destroyed. One sleeping thread delivers all callbacks, in order. A lease lives
+// until it is destroyed or made to expire.
 class MemoryStore : public Store {
  public:
-  // What happens to a member that lost its connection for too long: the lease's keys go, `lost` is called.
-  // Nothing for an unknown lease.
+  // What happens to a member that lost its connection for too long: the lease's keys go, `lost` is
+  // called. Nothing for an unknown lease.
   virtual void ExpireLease(int64_t lease) = 0;
 };
 

@@ -9,8 +9,8 @@
 
 namespace conclave {
 
-// Thread-safe. The first run comes one period after the start; the period counts from the end of one run to
-// the start of the next, so that a slow function never piles up.
+// Thread-safe. The first run comes one period after the start; the period counts from the end of
+// one run to the start of the next, so that a slow function never piles up.
 class Periodic {
  public:
   Periodic(std::chrono::milliseconds period, std::function<void()> function);
@@ -20,8 +20,8 @@ class Periodic {
 
   // Runs it soon instead of waiting for the period; requests before that run are one.
   void Trigger();
-  // Waits for the function when it runs, not for the period. No run after it returned. Idempotent; not from
-  // inside the function.
+  // Waits for the function when it runs, not for the period. No run after it returned. Idempotent;
+  // not from inside the function.
   void Stop();
 
  private:

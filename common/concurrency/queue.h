@@ -11,8 +11,8 @@
 
 namespace conclave {
 
-// Thread-safe for any number of producers and consumers; first in, first out. Nobody spins: waiting threads
-// sleep. After Close nothing comes in any more, what is inside still goes out.
+// Thread-safe for any number of producers and consumers; first in, first out. Nobody spins: waiting
+// threads sleep. After Close nothing comes in any more, what is inside still goes out.
 template <typename T>
 class Queue {
  public:
@@ -27,7 +27,8 @@ class Queue {
     Append(std::move(item));
     return true;
   }
-  // Waits for room. False when there was none until `deadline`, or closed; `item` is untouched then.
+  // Waits for room. False when there was none until `deadline`, or closed; `item` is untouched
+  // then.
   bool Push(T&& item, SteadyTime deadline) EXCLUDES(mu_) {
     MutexLock lock(mu_);
     while (!closed_ && items_.size() >= capacity_) {

@@ -3,7 +3,8 @@
 
 namespace conclave {
 
-// Blocks SIGINT, SIGTERM (and ignores SIGPIPE) in the calling thread and all threads it starts later.
+// Blocks SIGINT, SIGTERM (and ignores SIGPIPE) in the calling thread and all threads it starts
+// later.
 void BlockStopSignals();
 
 // Waits for one of them and returns its number.

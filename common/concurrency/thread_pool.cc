@@ -29,7 +29,7 @@ struct ThreadPool::Impl {
   CondVar idle;
   bool open GUARDED_BY(mu) = false;  // a Run accepts helpers
   bool stop GUARDED_BY(mu) = false;
-  int helpers GUARDED_BY(mu) = 0;    // threads inside the current Run
+  int helpers GUARDED_BY(mu) = 0;  // threads inside the current Run
   int tasks GUARDED_BY(mu) = 0;
   const std::function<void(int)>* body GUARDED_BY(mu) = nullptr;
   std::atomic<uint64_t> generation{0};  // written under mu; polled without it
@@ -58,7 +58,8 @@ struct ThreadPool::Impl {
       int count;
       {
         MutexLock lock(mu);
-        while (!stop && !(open && generation.load(std::memory_order_relaxed) != seen)) wake.Wait(mu);
+        while (!stop && !(open && generation.load(std::memory_order_relaxed) != seen))
+          wake.Wait(mu);
         if (stop) return;
         seen = generation.load(std::memory_order_relaxed);
         ++helpers;
@@ -76,7 +77,8 @@ ThreadPool::ThreadPool(int threads, int spin_us) : impl_(std::make_unique<Impl>(
   CONCLAVE_CHECK(threads >= 1);
   const int cores = static_cast<int>(std::thread::hardware_concurrency());
   impl_->spin_us = spin_us != kSpinAuto ? spin_us : threads < cores ? kDefaultSpinUs : 0;
-  for (int i = 1; i < threads; ++i) impl_->threads.emplace_back([impl = impl_.get()] { impl->Work(); });
+  for (int i = 1; i < threads; ++i)
+    impl_->threads.emplace_back([impl = impl_.get()] { impl->Work(); });
 }
 
 ThreadPool::~ThreadPool() {

@@ -1,7 +1,6 @@
 #include "common/config/config.h"
 
 #include <CLI/CLI.hpp>
-
 #include <algorithm>
 #include <cstdio>
 #include <utility>
@@ -18,7 +17,8 @@ struct ConfigParser::Impl {
 
   void Add(Setting setting) {
     for (const Setting& other : settings) CONCLAVE_CHECK(other.name != setting.name);
-    CONCLAVE_CHECK(setting.name != "help" && setting.name != "config" && setting.name != "print-config");
+    CONCLAVE_CHECK(setting.name != "help" && setting.name != "config" &&
+                   setting.name != "print-config");
     settings.push_back(std::move(setting));
   }
   absl::Status ApplyFlags(CLI::App& app, std::vector<std::string>* given);
@@ -31,18 +31,22 @@ ConfigParser::ConfigParser(const std::string& command, const std::string& descri
 }
 ConfigParser::~ConfigParser() = default;
 
-void ConfigParser::Add(const std::string& name, std::string* value, const std::string& help, bool required) {
+void ConfigParser::Add(const std::string& name, std::string* value, const std::string& help,
+                       bool required) {
   Setting setting = StringSetting(name, value, help);
   setting.required = required;
   impl_->Add(std::move(setting));
 }
-void ConfigParser::Add(const std::string& name, int* value, const std::string& help, int min, int max) {
+void ConfigParser::Add(const std::string& name, int* value, const std::string& help, int min,
+                       int max) {
   impl_->Add(IntSetting(name, value, help, min, max));
 }
-void ConfigParser::Add(const std::string& name, int64_t* value, const std::string& help, int64_t min, int64_t max) {
+void ConfigParser::Add(const std::string& name, int64_t* value, const std::string& help,
+                       int64_t min, int64_t max) {
   impl_->Add(Int64Setting(name, value, help, min, max));
 }
-void ConfigParser::Add(const std::string& name, double* value, const std::string& help, double min, double max) {
+void ConfigParser::Add(const std::string& name, double* value, const std::string& help, double min,
+                       double max) {
   impl_->Add(DoubleSetting(name, value, help, min, max));
 }
 void ConfigParser::Add(const std::string& name, bool* value, const std::string& help) {
@@ -52,8 +56,8 @@ void ConfigParser::AddChoice(const std::string& name, std::string* value, const 
                              const std::vector<std::string>& choices) {
   impl_->Add(ChoiceSetting(name, value, help, choices));
 }
-void ConfigParser::AddPositional(const std::string& name, std::string* value, const std::string& help,
-                                 bool required) {
+void ConfigParser::AddPositional(const std::string& name, std::string* value,
+                                 const std::string& help, bool required) {
   Setting setting = StringSetting(name, value, help);
   setting.positional = true;
   setting.required = required;
@@ -62,7 +66,8 @@ void ConfigParser::AddPositional(const std::string& name, std::string* value, co
 
 absl::Status ConfigParser::Impl::ApplyFlags(CLI::App& app, std::vector<std::string>* given) {
   for (const Setting& setting : settings) {
-    const CLI::Option* option = app.get_option(setting.positional ? setting.name : "--" + setting.name);
+    const CLI::Option* option =
+        app.get_option(setting.positional ? setting.name : "--" + setting.name);
     if (option->count() == 0) continue;
     given->push_back(setting.name);
     RETURN_IF_ERROR(Apply(setting, option->results().back(), Spelled(setting)));
@@ -97,10 +102,12 @@ absl::Status ConfigParser::Parse(const std::vector<std::string>& args, bool* exi
     }
     if (const std::vector<std::string> extra = app.remaining(); !extra.empty()) {
       const size_t start = extra[0].find_first_not_of('-');
-      const std::string bare = start == std::string::npos ? "" : extra[0].substr(start, extra[0].find('=') - start);
+      const std::string bare =
+          start == std::string::npos ? "" : extra[0].substr(start, extra[0].find('=') - start);
       const std::string near = Nearest(impl_->settings, bare);
-      return InvalidArgument("'{}' is not a flag or argument of `conclave {}`{}; --help lists all", extra[0],
-                             impl_->command, near.empty() ? "" : fmt::format(", did you mean --{}?", near));
+      return InvalidArgument("'{}' is not a flag or argument of `conclave {}`{}; --help lists all",
+                             extra[0], impl_->command,
+                             near.empty() ? "" : fmt::format(", did you mean --{}?", near));
     }
     RETURN_IF_ERROR(impl_->ApplyFlags(app, &given));
   } catch (const CLI::Error& e) {

@@ -28,12 +28,15 @@ bool ParseNumber(const std::string& text, T min, T max, T* value) {
 }
 
 template <typename T>
-Setting NumberSetting(const std::string& name, T* value, const std::string& help, T min, T max, const char* kind) {
+Setting NumberSetting(const std::string& name, T* value, const std::string& help, T min, T max,
+                      const char* kind) {
   Setting setting;
   setting.name = name;
   setting.help = help;
   setting.allowed = fmt::format("{} within {}..{}", kind, min, max);
-  setting.set = [value, min, max](const std::string& text) { return ParseNumber(text, min, max, value); };
+  setting.set = [value, min, max](const std::string& text) {
+    return ParseNumber(text, min, max, value);
+  };
   setting.get = [value] { return fmt::format("{}", *value); };
   setting.default_text = setting.get();
   return setting;
@@ -73,11 +76,13 @@ Setting IntSetting(const std::string& name, int* value, const std::string& help,
   return NumberSetting<int>(name, value, help, min, max, "a whole number");
 }
 
-Setting Int64Setting(const std::string& name, int64_t* value, const std::string& help, int64_t min, int64_t max) {
+Setting Int64Setting(const std::string& name, int64_t* value, const std::string& help, int64_t min,
+                     int64_t max) {
   return NumberSetting<int64_t>(name, value, help, min, max, "a whole number");
 }
 
-Setting DoubleSetting(const std::string& name, double* value, const std::string& help, double min, double max) {
+Setting DoubleSetting(const std::string& name, double* value, const std::string& help, double min,
+                      double max) {
   return NumberSetting<double>(name, value, help, min, max, "a number");
 }
 

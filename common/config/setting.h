@@ -14,9 +14,9 @@ namespace conclave {
 struct Setting {
   std::string name;
   std::string help;
-  std::string allowed;        // "1..65535", "one of a, b", "true or false"; empty: any text
-  std::string default_text;   // as it was when added
-  bool is_flag = false;       // a boolean: --name alone means true
+  std::string allowed;       // "1..65535", "one of a, b", "true or false"; empty: any text
+  std::string default_text;  // as it was when added
+  bool is_flag = false;      // a boolean: --name alone means true
   bool positional = false;
   bool required = false;
   std::function<bool(const std::string&)> set;  // false: not an allowed value, nothing changed
@@ -25,8 +25,10 @@ struct Setting {
 
 Setting StringSetting(const std::string& name, std::string* value, const std::string& help);
 Setting IntSetting(const std::string& name, int* value, const std::string& help, int min, int max);
-Setting Int64Setting(const std::string& name, int64_t* value, const std::string& help, int64_t min, int64_t max);
-Setting DoubleSetting(const std::string& name, double* value, const std::string& help, double min, double max);
+Setting Int64Setting(const std::string& name, int64_t* value, const std::string& help, int64_t min,
+                     int64_t max);
+Setting DoubleSetting(const std::string& name, double* value, const std::string& help, double min,
+                      double max);
 Setting BoolSetting(const std::string& name, bool* value, const std::string& help);
 Setting ChoiceSetting(const std::string& name, std::string* value, const std::string& help,
                       const std::vector<std::string>& choices);

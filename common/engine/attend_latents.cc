@@ -41,48 +41,52 @@ struct Attend {
       const int h = head_begin + lane;
       const float* from = q_latent + (static_cast<int64_t>(row) * heads() + h) * latent();
       for (int d = 0; d < latent(); ++d) out[d * kMlaHeads + lane] = from[d];
-      from = q + (static_cast<int64_t>(row_begin + row) * heads() + h) * head_dim + ctx.config.qk_nope_head_dim;
+      from = q + (static_cast<int64_t>(row_begin + row) * heads() + h) * head_dim +
+             ctx.config.qk_nope_head_dim;
       for (int d = 0; d < rope(); ++d) out[(latent() + d) * kMlaHeads + lane] = from[d];
     }
   }
 
   // `partials`: max [splits], sum [splits], mix [splits] of one (row, head block).
-  void RunSplit(int row, int head_block, int split, int splits, float* scratch, float* partials) const {
+  void RunSplit(int row, int head_block, int split, int splits, float* scratch,
+                float* partials) const {
     const int64_t tokens = ctx.rows.position[row_begin + row] + 1;
     TransposeQuery(row, head_block * kMlaHeads, scratch);
-    kernels::MlaSplit({.latent = latent(),
-                       .rope = rope(),
-                       .scale = ctx.softmax_scale,
-                       .kv_bf16 = ctx.bf16(),
-                       .kv = ctx.cache.PageLayer(0, layer),
-                       .page_stride = ctx.cache.PageBytes(),
-                       .pages = ctx.rows.pages[row_begin + row],
-                       .token_begin = static_cast<int64_t>(split) * kMlaSplitTokens,
-                       .token_end = std::min<int64_t>(tokens, static_cast<int64_t>(split + 1) * kMlaSplitTokens),
-                       .q = scratch,
-                       .page_scratch = scratch + static_cast<int64_t>(latent() + rope()) * kMlaHeads,
-                       .max = partials + split * kMlaHeads,
-                       .sum = partials + (splits + split) * kMlaHeads,
-                       .mix = partials + (2 * splits + static_cast<int64_t>(split) * latent()) * kMlaHeads},
-                      ctx.isa);
+    kernels::MlaSplit(
+        {.latent = latent(),
+         .rope = rope(),
+         .scale = ctx.softmax_scale,
+         .kv_bf16 = ctx.bf16(),
+         .kv = ctx.cache.PageLayer(0, layer),
+         .page_stride = ctx.cache.PageBytes(),
+         .pages = ctx.rows.pages[row_begin + row],
+         .token_begin = static_cast<int64_t>(split) * kMlaSplitTokens,
+         .token_end = std::min<int64_t>(tokens, static_cast<int64_t>(split + 1) * kMlaSplitTokens),
+         .q = scratch,
+         .page_scratch = scratch + static_cast<int64_t>(latent() + rope()) * kMlaHeads,
+         .max = partials + split * kMlaHeads,
+         .sum = partials + (splits + split) * kMlaHeads,
+         .mix = partials + (2 * splits + static_cast<int64_t>(split) * latent()) * kMlaHeads},
+        ctx.isa);
   }
 
   void Merge(int row, int head_block, int splits, const float* partials) const {
     const int head_begin = head_block * kMlaHeads;
-    kernels::MlaMerge({.splits = splits,
-                       .latent = latent(),
-                       .heads = std::min(kMlaHeads, heads() - head_begin),
-                       .max = partials,
-                       .sum = partials + splits * kMlaHeads,
-                       .mix = partials + static_cast<int64_t>(2 * splits) * kMlaHeads,
-                       .out = mixed + (static_cast<int64_t>(row) * heads() + head_begin) * latent()});
+    kernels::MlaMerge(
+        {.splits = splits,
+         .latent = latent(),
+         .heads = std::min(kMlaHeads, heads() - head_begin),
+         .max = partials,
+         .sum = partials + splits * kMlaHeads,
+         .mix = partials + static_cast<int64_t>(2 * splits) * kMlaHeads,
+         .out = mixed + (static_cast<int64_t>(row) * heads() + head_begin) * latent()});
   }
 };
 
 }  // namespace
 
-void AttendLatents(const StepContext& ctx, int layer, int row_begin, int row_count, const float* q_latent,
-                   const float* q, float* mixed) {
+void AttendLatents(const StepContext& ctx, int layer, int row_begin, int row_count,
+                   const float* q_latent, const float* q, float* mixed) {
   const int head_blocks = (ctx.config.num_heads + kMlaHeads - 1) / kMlaHeads;
   const Attend attend{ctx, layer, row_begin, q_latent, q, mixed, head_blocks};
   const int items = row_count * head_blocks;
@@ -93,12 +97,13 @@ void AttendLatents(const StepContext& ctx, int layer, int row_begin, int row_cou
     max_splits = std::max(max_splits, Splits(position));
     tokens += position + 1;
   }
-  const int64_t partial = PartialFloats(attend.latent()) * max_splits, scratch = attend.scratch_floats();
+  const int64_t partial = PartialFloats(attend.latent()) * max_splits,
+                scratch = attend.scratch_floats();
   const int64_t work = tokens * head_blocks * kMlaHeads * (2 * attend.latent() + attend.rope());
   const int workers = work < kInlineWork ? 1 : ctx.pool.threads();
 
-  // Few rows with a long context are spread by split; many rows by row and head block, with all splits of
-  // an item on one worker. The kernel calls are the same.
+  // Few rows with a long context are spread by split; many rows by row and head block, with all
+  // splits of an item on one worker. The kernel calls are the same.
   if (workers > 1 && max_splits > 1 && items < 2 * workers) {
     const int units = items * max_splits;
     float* memory = ctx.a.attention.Get(scratch * workers + partial * items);
@@ -109,13 +114,15 @@ void AttendLatents(const StepContext& ctx, int layer, int row_begin, int row_cou
         const int item = unit / max_splits, split = unit % max_splits, row = item / head_blocks;
         const int splits = Splits(ctx.rows.position[row_begin + row]);
         if (split < splits) {
-          attend.RunSplit(row, item % head_blocks, split, splits, memory + scratch * worker, partials + partial * item);
+          attend.RunSplit(row, item % head_blocks, split, splits, memory + scratch * worker,
+                          partials + partial * item);
         }
       }
     });
     for (int item = 0; item < items; ++item) {
       const int row = item / head_blocks;
-      attend.Merge(row, item % head_blocks, Splits(ctx.rows.position[row_begin + row]), partials + partial * item);
+      attend.Merge(row, item % head_blocks, Splits(ctx.rows.position[row_begin + row]),
+                   partials + partial * item);
     }
     return;
   }
@@ -126,7 +133,8 @@ void AttendLatents(const StepContext& ctx, int layer, int row_begin, int row_cou
     for (int item; (item = next.fetch_add(1)) < items;) {
       const int row = item / head_blocks, head_block = item % head_blocks;
       const int splits = Splits(ctx.rows.position[row_begin + row]);
-      for (int split = 0; split < splits; ++split) attend.RunSplit(row, head_block, split, splits, mine, mine + scratch);
+      for (int split = 0; split < splits; ++split)
+        attend.RunSplit(row, head_block, split, splits, mine, mine + scratch);
       attend.Merge(row, head_block, splits, mine + scratch);
     }
   };

@@ -28,7 +28,8 @@ void WriteKv(const StepContext& ctx, int layer, const AttentionWeights& w, float
                     .out_stride = width});
   for (int row = 0; row < ctx.rows.count; ++row) {
     float* values = kv + static_cast<int64_t>(row) * width;
-    kernels::RopeInterleaved(values + c.kv_lora_rank, 1, 0, half, &ctx.rows.cos[row * half], &ctx.rows.sin[row * half]);
+    kernels::RopeInterleaved(values + c.kv_lora_rank, 1, 0, half, &ctx.rows.cos[row * half],
+                             &ctx.rows.sin[row * half]);
     const int64_t position = ctx.rows.position[row];
     uint8_t* entry = ctx.cache.PageLayer(ctx.rows.pages[row][position / kPageTokens], layer) +
                      position % kPageTokens * ctx.cache.TokenBytes();
@@ -49,25 +50,41 @@ void RoundOperands(const StepContext& ctx, float* values, int64_t count) {
 void AttentionBlock(const StepContext& ctx, int layer, const AttentionWeights& w, float* x) {
   const ModelConfig& c = ctx.config;
   const int rows = ctx.rows.count, heads = c.num_heads, half = ctx.rows.half;
-  const int64_t head_dim = c.qk_nope_head_dim + c.qk_rope_head_dim, latent = c.kv_lora_rank, hidden = c.hidden_size;
+  const int64_t head_dim = c.qk_nope_head_dim + c.qk_rope_head_dim, latent = c.kv_lora_rank,
+                hidden = c.hidden_size;
   float* norm = ctx.a.norm.Get(rows * hidden);
   float* q = ctx.a.q.Get(rows * heads * head_dim);
   float* kv = ctx.a.kv.Get(static_cast<int64_t>(rows) * c.KvWidth());
 
-  kernels::RmsNorm({.rows = rows, .width = c.hidden_size, .eps = static_cast<float>(c.rms_norm_eps), .x = x,
-                    .x_stride = hidden, .weight = w.input_norm.data(), .out = norm, .out_stride = hidden});
+  kernels::RmsNorm({.rows = rows,
+                    .width = c.hidden_size,
+                    .eps = static_cast<float>(c.rms_norm_eps),
+                    .x = x,
+                    .x_stride = hidden,
+                    .weight = w.input_norm.data(),
+                    .out = norm,
+                    .out_stride = hidden});
   RoundOperands(ctx, norm, rows * hidden);
   if (c.q_lora_rank > 0) {
     float* q_a = ctx.a.q_a.Get(static_cast<int64_t>(rows) * c.q_lora_rank);
-    RunGemms(ctx.pool, ctx.isa, std::initializer_list<kernels::GemmParams>{DenseGemm(w.q_a, norm, q_a, rows),
-                                                                           DenseGemm(w.kv_a, norm, kv, rows)});
-    kernels::RmsNorm({.rows = rows, .width = c.q_lora_rank, .eps = kLoraNormEps, .x = q_a, .x_stride = c.q_lora_rank,
-                      .weight = w.q_a_norm.data(), .out = q_a, .out_stride = c.q_lora_rank});
+    RunGemms(ctx.pool, ctx.isa,
+             std::initializer_list<kernels::GemmParams>{DenseGemm(w.q_a, norm, q_a, rows),
+                                                        DenseGemm(w.kv_a, norm, kv, rows)});
+    kernels::RmsNorm({.rows = rows,
+                      .width = c.q_lora_rank,
+                      .eps = kLoraNormEps,
+                      .x = q_a,
+                      .x_stride = c.q_lora_rank,
+                      .weight = w.q_a_norm.data(),
+                      .out = q_a,
+                      .out_stride = c.q_lora_rank});
     RoundOperands(ctx, q_a, static_cast<int64_t>(rows) * c.q_lora_rank);
-    RunGemms(ctx.pool, ctx.isa, std::initializer_list<kernels::GemmParams>{DenseGemm(w.q_b, q_a, q, rows)});
+    RunGemms(ctx.pool, ctx.isa,
+             std::initializer_list<kernels::GemmParams>{DenseGemm(w.q_b, q_a, q, rows)});
   } else {
-    RunGemms(ctx.pool, ctx.isa, std::initializer_list<kernels::GemmParams>{DenseGemm(w.q_b, norm, q, rows),
-                                                                           DenseGemm(w.kv_a, norm, kv, rows)});
+    RunGemms(ctx.pool, ctx.isa,
+             std::initializer_list<kernels::GemmParams>{DenseGemm(w.q_b, norm, q, rows),
+                                                        DenseGemm(w.kv_a, norm, kv, rows)});
   }
   WriteKv(ctx, layer, w, kv);
   if (ctx.options.on_layer_kv) ctx.options.on_layer_kv(layer);
@@ -85,8 +102,12 @@ void AttentionBlock(const StepContext& ctx, int layer, const AttentionWeights& w
     float* q_latent = ctx.a.q_latent.Get(count * heads * latent);
     float* mixed = ctx.a.mixed.Get(count * heads * latent);
     for (int h = 0; h < heads; ++h) {
-      gemms[h] = {.w = w.uk[h].m, .x = q + begin * heads * head_dim + h * head_dim, .out = q_latent + h * latent,
-                  .rows = count, .x_stride = heads * head_dim, .out_stride = heads * latent};
+      gemms[h] = {.w = w.uk[h].m,
+                  .x = q + begin * heads * head_dim + h * head_dim,
+                  .out = q_latent + h * latent,
+                  .rows = count,
+                  .x_stride = heads * head_dim,
+                  .out_stride = heads * latent};
     }
     RunGemms(ctx.pool, ctx.isa, gemms);
     RoundOperands(ctx, q_latent, count * heads * latent);
@@ -94,14 +115,19 @@ void AttentionBlock(const StepContext& ctx, int layer, const AttentionWeights& w
     RoundOperands(ctx, mixed, count * heads * latent);
     const int64_t out_stride = static_cast<int64_t>(heads) * c.v_head_dim;
     for (int h = 0; h < heads; ++h) {
-      gemms[h] = {.w = w.uv[h].m, .x = mixed + h * latent, .out = out + begin * out_stride + h * c.v_head_dim,
-                  .rows = count, .x_stride = heads * latent, .out_stride = out_stride};
+      gemms[h] = {.w = w.uv[h].m,
+                  .x = mixed + h * latent,
+                  .out = out + begin * out_stride + h * c.v_head_dim,
+                  .rows = count,
+                  .x_stride = heads * latent,
+                  .out_stride = out_stride};
     }
     RunGemms(ctx.pool, ctx.isa, gemms);
   }
   RoundOperands(ctx, out, static_cast<int64_t>(rows) * heads * c.v_head_dim);
   float* block = ctx.a.block.Get(rows * hidden);
-  RunGemms(ctx.pool, ctx.isa, std::initializer_list<kernels::GemmParams>{DenseGemm(w.o, out, block, rows)});
+  RunGemms(ctx.pool, ctx.isa,
+           std::initializer_list<kernels::GemmParams>{DenseGemm(w.o, out, block, rows)});
   for (int64_t i = 0; i < rows * hidden; ++i) x[i] += block[i];
 }
 

@@ -20,7 +20,8 @@ absl::StatusOr<Buffer> Buffer::Create(int64_t bytes) {
   if (bytes <= 0) return buffer;
   if (IsMapped(bytes)) {
     void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED) return ResourceExhausted("cannot map {} bytes: {}", bytes, std::strerror(errno));
+    if (p == MAP_FAILED)
+      return ResourceExhausted("cannot map {} bytes: {}", bytes, std::strerror(errno));
     madvise(p, bytes, MADV_HUGEPAGE);  // advice: without huge pages it is slower, not wrong
     buffer.data_ = static_cast<uint8_t*>(p);
   } else {

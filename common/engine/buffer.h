@@ -1,4 +1,5 @@
-// Memory of weights and activations: 64-byte aligned, large pieces in huge pages where the system has them.
+// Memory of weights and activations: 64-byte aligned, large pieces in huge pages where the system
+// has them.
 #pragma once
 
 #include <cstdint>

@@ -50,20 +50,23 @@ double MacRate(ThreadPool& pool, double seconds) {
   std::vector<float> x(kRows * kK, 0.5f);
   const auto weights = Buffer::Create(kN * kK * 4);
   if (!weights.ok()) return 0;
-  kernels::PackedMatrix m{.type = kernels::WeightType::kF32, .n = kN, .k = kK, .data = weights->data()};
+  kernels::PackedMatrix m{
+      .type = kernels::WeightType::kF32, .n = kN, .k = kK, .data = weights->data()};
   std::vector<std::vector<float>> out(pool.threads(), std::vector<float>(kRows * kN));
   constexpr int kRounds = 50;
   return Rate(seconds, static_cast<double>(pool.threads()) * kRounds * kRows * kN * kK, [&] {
     pool.Run(pool.threads(), [&](int task) {
       for (int i = 0; i < kRounds; ++i)
-        kernels::GemmTiles({m, x.data(), out[task].data(), kRows, kK, kN}, 0, m.tiles(), kernels::BestIsa());
+        kernels::GemmTiles({m, x.data(), out[task].data(), kRows, kK, kN}, 0, m.tiles(),
+                           kernels::BestIsa());
     });
   });
 }
 
 // What one token needs, from the packed sizes.
 struct Cost {
-  double dense_bytes = 0, expert_bytes = 0, kv_bytes = 0;  // expert_bytes: all experts of all layers
+  double dense_bytes = 0, expert_bytes = 0,
+         kv_bytes = 0;  // expert_bytes: all experts of all layers
   double macs = 0;
   double experts = 0, chosen = 0;
 
@@ -71,18 +74,22 @@ struct Cost {
     const ModelConfig& c = model.config();
     Cost cost;
     cost.expert_bytes = static_cast<double>(model.experts()->resident_bytes());
-    cost.dense_bytes = static_cast<double>(model.resident_bytes()) - cost.expert_bytes -
-                       static_cast<double>(c.tie_word_embeddings ? 0 : model.weights().embedding.rows.bytes());
+    cost.dense_bytes =
+        static_cast<double>(model.resident_bytes()) - cost.expert_bytes -
+        static_cast<double>(c.tie_word_embeddings ? 0 : model.weights().embedding.rows.bytes());
     cost.kv_bytes = static_cast<double>(c.KvWidth()) * ActivationBytes(model.mode()) * c.num_layers;
     cost.experts = c.num_routed_experts;
     cost.chosen = c.num_experts_per_token;
-    const double h = c.hidden_size, heads = c.num_heads, head = c.qk_nope_head_dim + c.qk_rope_head_dim;
+    const double h = c.hidden_size, heads = c.num_heads,
+                 head = c.qk_nope_head_dim + c.qk_rope_head_dim;
     const double attention = h * c.q_lora_rank + c.q_lora_rank * heads * head + h * c.KvWidth() +
-                             heads * c.kv_lora_rank * (c.qk_nope_head_dim + c.v_head_dim) + heads * c.v_head_dim * h;
+                             heads * c.kv_lora_rank * (c.qk_nope_head_dim + c.v_head_dim) +
+                             heads * c.v_head_dim * h;
     const int dense = std::min(c.first_k_dense_replace, c.num_layers);
     cost.macs = c.num_layers * attention + dense * 3 * h * c.intermediate_size + h * c.vocab_size +
-                (c.num_layers - dense) * (h * c.num_routed_experts + 3 * h * c.moe_intermediate_size *
-                                                                          (c.num_experts_per_token + c.num_shared_experts));
+                (c.num_layers - dense) * (h * c.num_routed_experts +
+                                          3 * h * c.moe_intermediate_size *
+                                              (c.num_experts_per_token + c.num_shared_experts));
     return cost;
   }
   // Distinct experts of a batch under uniform routing, as a share of all.
@@ -102,7 +109,8 @@ struct Sequences {
       pages.emplace_back(per_sequence);
       std::iota(pages.back().begin(), pages.back().end(), s * per_sequence);
     }
-    for (int i = 0; i < tokens; ++i) prompt.push_back(static_cast<TokenId>((i * 7919 + 13) % vocab));
+    for (int i = 0; i < tokens; ++i)
+      prompt.push_back(static_cast<TokenId>((i * 7919 + 13) % vocab));
   }
 };
 
@@ -111,20 +119,24 @@ struct Sequences {
 absl::StatusOr<EngineBenchReport> BenchEngine(const EngineBenchRequest& r) {
   ASSIGN_OR_RETURN(const auto model, Model::Load(r.dir, {.mode = r.mode, .mtp = false}));
   const ModelConfig& c = model->config();
-  if (r.threads < 1 || r.context_tokens < 1 || r.context_tokens >= c.max_position_embeddings || r.batches.empty()) {
-    return InvalidArgument("bench with {} threads, {} tokens of context and {} batch sizes; the model holds {} tokens",
-                           r.threads, r.context_tokens, r.batches.size(), c.max_position_embeddings);
+  if (r.threads < 1 || r.context_tokens < 1 || r.context_tokens >= c.max_position_embeddings ||
+      r.batches.empty()) {
+    return InvalidArgument(
+        "bench with {} threads, {} tokens of context and {} batch sizes; the model holds {} tokens",
+        r.threads, r.context_tokens, r.batches.size(), c.max_position_embeddings);
   }
   int largest = 1;
   for (int batch : r.batches) {
-    if (batch < 1 || batch > 1024) return InvalidArgument("bench with a batch of {}, must lie in 1..1024", batch);
+    if (batch < 1 || batch > 1024)
+      return InvalidArgument("bench with a batch of {}, must lie in 1..1024", batch);
     largest = std::max(largest, batch);
   }
   ThreadPool pool(r.threads);
   LocalExperts experts(model, pool);
   const Sequences sequences(largest, r.context_tokens, c.vocab_size);
-  ASSIGN_OR_RETURN(const auto cache,
-                   KvCache::Create(c, r.mode, largest * static_cast<int>(sequences.pages[0].size())));
+  ASSIGN_OR_RETURN(
+      const auto cache,
+      KvCache::Create(c, r.mode, largest * static_cast<int>(sequences.pages[0].size())));
   Forward forward(model, *cache, pool, experts);
 
   EngineBenchReport report;
@@ -135,7 +147,8 @@ absl::StatusOr<EngineBenchReport> BenchEngine(const EngineBenchRequest& r) {
   report.macs_per_s = MacRate(pool, r.seconds / 2);
   const Cost cost = Cost::Of(*model);
   const auto add = [&](std::string what, double rate, double bytes) {
-    report.lines.push_back({std::move(what), rate, bytes, cost.macs, rate * bytes / report.read_bytes_per_s,
+    report.lines.push_back({std::move(what), rate, bytes, cost.macs,
+                            rate * bytes / report.read_bytes_per_s,
                             rate * cost.macs / report.macs_per_s});
   };
 
@@ -157,7 +170,8 @@ absl::StatusOr<EngineBenchReport> BenchEngine(const EngineBenchRequest& r) {
   for (int batch : r.batches) {
     std::vector<SequenceChunk> chunks;
     for (int s = 0; s < batch; ++s) {
-      chunks.push_back({.tokens = {&sequences.prompt[s % sequences.prompt.size()], 1}, .start = r.context_tokens,
+      chunks.push_back({.tokens = {&sequences.prompt[s % sequences.prompt.size()], 1},
+                        .start = r.context_tokens,
                         .pages = sequences.pages[s]});
     }
     const double rate = Rate(r.seconds, batch, [&] {

@@ -13,18 +13,20 @@ struct EngineBenchRequest {
   std::string dir;
   ComputeMode mode = ComputeMode::kBF16;
   int threads = 1;
-  int context_tokens = 256;            // tokens in the cache before decoding, and prompt length of prefill
+  int context_tokens = 256;  // tokens in the cache before decoding, and prompt length of prefill
   std::vector<int> batches = {1, 16};  // sequences of a decode step
   double seconds = 2;                  // per measurement
 };
 
 struct EngineBenchLine {
-  std::string what;           // "decode, batch 1", "prefill"
+  std::string what;  // "decode, batch 1", "prefill"
   double tokens_per_s = 0;
-  double bytes_per_token = 0; // weights and KV that one token of this batch must read, by uniform routing
+  double bytes_per_token =
+      0;  // weights and KV that one token of this batch must read, by uniform routing
   double macs_per_token = 0;
-  double bandwidth_share = 0; // of the measured read bandwidth; above 1 when the weights fit the caches
-  double compute_share = 0;   // of the measured multiply-add rate
+  double bandwidth_share =
+      0;  // of the measured read bandwidth; above 1 when the weights fit the caches
+  double compute_share = 0;  // of the measured multiply-add rate
 };
 
 struct EngineBenchReport {

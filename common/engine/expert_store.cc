@@ -10,13 +10,16 @@ namespace conclave {
 ExpertStore::ExpertStore() = default;
 ExpertStore::~ExpertStore() = default;
 
-absl::StatusOr<std::shared_ptr<ExpertStore>> ExpertStore::Open(const std::string& dir, ComputeMode mode) {
-  std::shared_ptr<ExpertStore> store(new ExpertStore());  // shared: a model and its backends use one store
+absl::StatusOr<std::shared_ptr<ExpertStore>> ExpertStore::Open(const std::string& dir,
+                                                               ComputeMode mode) {
+  std::shared_ptr<ExpertStore> store(
+      new ExpertStore());  // shared: a model and its backends use one store
   ASSIGN_OR_RETURN(store->config_, LoadModelConfig(dir));
   ASSIGN_OR_RETURN(store->checkpoint_, Checkpoint::Open(dir));
   ASSIGN_OR_RETURN(store->fingerprint_, ModelFingerprint(dir, *store->checkpoint_, mode));
   store->mode_ = mode;
-  const size_t slots = static_cast<size_t>(store->config_.TotalLayers()) * store->config_.num_routed_experts;
+  const size_t slots =
+      static_cast<size_t>(store->config_.TotalLayers()) * store->config_.num_routed_experts;
   store->tokens_ = std::vector<std::atomic<uint64_t>>(slots);
   MutexLock lock(store->mu_);
   store->experts_.resize(slots);
@@ -24,12 +27,14 @@ absl::StatusOr<std::shared_ptr<ExpertStore>> ExpertStore::Open(const std::string
 }
 
 absl::Status ExpertStore::CheckRange(int layer, int expert) const {
-  if (layer < 0 || layer >= config_.TotalLayers() || !config_.IsMoeLayer(layer) || config_.num_routed_experts == 0) {
-    return InvalidArgument("layer {} has no routed experts; layers {}..{} do", layer, config_.first_k_dense_replace,
-                           config_.TotalLayers() - 1);
+  if (layer < 0 || layer >= config_.TotalLayers() || !config_.IsMoeLayer(layer) ||
+      config_.num_routed_experts == 0) {
+    return InvalidArgument("layer {} has no routed experts; layers {}..{} do", layer,
+                           config_.first_k_dense_replace, config_.TotalLayers() - 1);
   }
   if (expert < 0 || expert >= config_.num_routed_experts) {
-    return InvalidArgument("expert {} of layer {} lies outside 0..{}", expert, layer, config_.num_routed_experts - 1);
+    return InvalidArgument("expert {} of layer {} lies outside 0..{}", expert, layer,
+                           config_.num_routed_experts - 1);
   }
   return absl::OkStatus();
 }
@@ -38,8 +43,9 @@ absl::Status ExpertStore::Load(int layer, int expert) {
   RETURN_IF_ERROR(CheckRange(layer, expert));
   if (Holds(layer, expert)) return absl::OkStatus();
   const WeightLoader loader(*checkpoint_, config_);
-  ASSIGN_OR_RETURN(FfnWeights weights, loader.LoadFfn(fmt::format("model.layers.{}.mlp.experts.{}.", layer, expert),
-                                                      config_.hidden_size, config_.moe_intermediate_size));
+  ASSIGN_OR_RETURN(FfnWeights weights,
+                   loader.LoadFfn(fmt::format("model.layers.{}.mlp.experts.{}.", layer, expert),
+                                  config_.hidden_size, config_.moe_intermediate_size));
   auto shared = std::make_shared<const FfnWeights>(std::move(weights));
   MutexLock lock(mu_);
   auto& slot = experts_[Slot(layer, expert)];
@@ -52,7 +58,8 @@ absl::Status ExpertStore::Load(int layer, int expert) {
 absl::Status ExpertStore::LoadAll(bool mtp) {
   const int layers = mtp ? config_.TotalLayers() : config_.num_layers;
   for (int layer = config_.first_k_dense_replace; layer < layers; ++layer)
-    for (int expert = 0; expert < config_.num_routed_experts; ++expert) RETURN_IF_ERROR(Load(layer, expert));
+    for (int expert = 0; expert < config_.num_routed_experts; ++expert)
+      RETURN_IF_ERROR(Load(layer, expert));
   return absl::OkStatus();
 }
 
@@ -61,7 +68,8 @@ absl::Status ExpertStore::Unload(int layer, int expert) {
   std::shared_ptr<const FfnWeights> gone;  // freed after the lock
   MutexLock lock(mu_);
   gone.swap(experts_[Slot(layer, expert)]);
-  if (gone == nullptr) return FailedPrecondition("expert {} of layer {} is not held", expert, layer);
+  if (gone == nullptr)
+    return FailedPrecondition("expert {} of layer {} is not held", expert, layer);
   resident_bytes_ -= gone->Bytes();
   return absl::OkStatus();
 }
@@ -79,13 +87,15 @@ absl::StatusOr<std::shared_ptr<const FfnWeights>> ExpertStore::Find(int layer, i
     MutexLock lock(mu_);
     found = experts_[Slot(layer, expert)];
   }
-  if (found == nullptr) return FailedPrecondition("expert {} of layer {} is not held here", expert, layer);
+  if (found == nullptr)
+    return FailedPrecondition("expert {} of layer {} is not held here", expert, layer);
   return found;
 }
 
 int ExpertStore::held() const {
   MutexLock lock(mu_);
-  return static_cast<int>(std::count_if(experts_.begin(), experts_.end(), [](const auto& e) { return e != nullptr; }));
+  return static_cast<int>(
+      std::count_if(experts_.begin(), experts_.end(), [](const auto& e) { return e != nullptr; }));
 }
 
 void ExpertStore::CountTokens(int layer, int expert, uint64_t tokens) {

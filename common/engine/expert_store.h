@@ -1,5 +1,5 @@
-// The routed experts that this process holds, one by one: an expert host loads and drops them while it
-// serves. Also the counts of tokens that each expert was given.
+// The routed experts that this process holds, one by one: an expert host loads and drops them while
+// it serves. Also the counts of tokens that each expert was given.
 #pragma once
 
 #include <atomic>
@@ -28,11 +28,12 @@ struct ExpertLoad {
 class ExpertStore {
  public:
   // Opens a Hugging Face checkpoint folder and loads no expert yet.
-  static absl::StatusOr<std::shared_ptr<ExpertStore>> Open(const std::string& dir, ComputeMode mode);
+  static absl::StatusOr<std::shared_ptr<ExpertStore>> Open(const std::string& dir,
+                                                           ComputeMode mode);
   ~ExpertStore();
 
-  // Reads and packs one expert on the calling thread; OK at once when it is held already. InvalidArgument
-  // for a layer without experts or an expert out of range.
+  // Reads and packs one expert on the calling thread; OK at once when it is held already.
+  // InvalidArgument for a layer without experts or an expert out of range.
   absl::Status Load(int layer, int expert);
   // All experts of all MoE layers, MTP layers included when `mtp`.
   absl::Status LoadAll(bool mtp);
@@ -66,7 +67,8 @@ class ExpertStore {
   std::atomic<int64_t> resident_bytes_{0};
   std::vector<std::atomic<uint64_t>> tokens_;  // [total layers * experts]
   mutable Mutex mu_;
-  std::vector<std::shared_ptr<const FfnWeights>> experts_ GUARDED_BY(mu_);  // [total layers * experts]
+  std::vector<std::shared_ptr<const FfnWeights>> experts_
+      GUARDED_BY(mu_);  // [total layers * experts]
 };
 
 }  // namespace conclave

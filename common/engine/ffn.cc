@@ -13,7 +13,8 @@ constexpr int64_t kSwiGluWork = 16;      // cost of one value in multiply-adds
 
 }  // namespace
 
-void FfnRunner::Run(std::span<const FfnGroup> groups, ComputeMode mode, kernels::Isa isa, ThreadPool& pool) {
+void FfnRunner::Run(std::span<const FfnGroup> groups, ComputeMode mode, kernels::Isa isa,
+                    ThreadPool& pool) {
   int64_t inner = 0;
   for (const FfnGroup& g : groups) inner += static_cast<int64_t>(g.rows) * g.weights->gate.m.n;
   float* gate = gate_.Get(inner);

@@ -1,5 +1,5 @@
-// Feed-forward networks over groups of rows: the dense MLP and the shared expert are one group, routed
-// experts one group each.
+// Feed-forward networks over groups of rows: the dense MLP and the shared expert are one group,
+// routed experts one group each.
 #pragma once
 
 #include <span>

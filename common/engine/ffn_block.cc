@@ -6,11 +6,13 @@
 namespace conclave {
 namespace {
 
-void RouteRows(const StepContext& ctx, const LayerWeights& w, const float* norm, int* index, float* weight) {
+void RouteRows(const StepContext& ctx, const LayerWeights& w, const float* norm, int* index,
+               float* weight) {
   const ModelConfig& c = ctx.config;
   const int rows = ctx.rows.count;
   float* logits = ctx.a.router.Get(static_cast<int64_t>(rows) * c.num_routed_experts);
-  RunGemms(ctx.pool, ctx.isa, std::initializer_list<kernels::GemmParams>{DenseGemm(w.router, norm, logits, rows)});
+  RunGemms(ctx.pool, ctx.isa,
+           std::initializer_list<kernels::GemmParams>{DenseGemm(w.router, norm, logits, rows)});
   kernels::Route({.rows = rows,
                   .experts = c.num_routed_experts,
                   .groups = c.num_groups,
@@ -35,7 +37,8 @@ void TraceRouter(const StepContext& ctx, int slot, const int* index, const float
 }
 
 // `norm` is float32 for the router and is rounded afterwards for the experts.
-absl::Status MoeBlock(const StepContext& ctx, int layer, int trace_slot, const LayerWeights& w, float* norm, float* x) {
+absl::Status MoeBlock(const StepContext& ctx, int layer, int trace_slot, const LayerWeights& w,
+                      float* norm, float* x) {
   const ModelConfig& c = ctx.config;
   const int rows = ctx.rows.count, k = c.num_experts_per_token;
   const int64_t hidden = c.hidden_size;
@@ -89,12 +92,19 @@ absl::Status MoeBlock(const StepContext& ctx, int layer, int trace_slot, const L
 
 }  // namespace
 
-absl::Status FfnBlock(const StepContext& ctx, int layer, int trace_slot, const LayerWeights& w, float* x) {
+absl::Status FfnBlock(const StepContext& ctx, int layer, int trace_slot, const LayerWeights& w,
+                      float* x) {
   const int rows = ctx.rows.count;
   const int64_t hidden = ctx.config.hidden_size;
   float* norm = ctx.a.norm.Get(rows * hidden);
-  kernels::RmsNorm({.rows = rows, .width = ctx.config.hidden_size, .eps = static_cast<float>(ctx.config.rms_norm_eps),
-                    .x = x, .x_stride = hidden, .weight = w.post_norm.data(), .out = norm, .out_stride = hidden});
+  kernels::RmsNorm({.rows = rows,
+                    .width = ctx.config.hidden_size,
+                    .eps = static_cast<float>(ctx.config.rms_norm_eps),
+                    .x = x,
+                    .x_stride = hidden,
+                    .weight = w.post_norm.data(),
+                    .out = norm,
+                    .out_stride = hidden});
   if (w.is_moe) return MoeBlock(ctx, layer, trace_slot, w, norm, x);
   RoundOperands(ctx, norm, rows * hidden);
   float* out = ctx.a.block.Get(rows * hidden);

@@ -7,14 +7,16 @@
 
 namespace conclave {
 
-absl::StatusOr<uint64_t> ModelFingerprint(const std::string& dir, const Checkpoint& checkpoint, ComputeMode mode) {
+absl::StatusOr<uint64_t> ModelFingerprint(const std::string& dir, const Checkpoint& checkpoint,
+                                          ComputeMode mode) {
   std::ifstream file(dir + "/config.json", std::ios::binary);
   if (!file) return NotFound("cannot read {}/config.json", dir);
   std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   text += fmt::format("\nmode {}\n", ComputeModeName(mode));
   for (const std::string& name : checkpoint.Names()) {
     ASSIGN_OR_RETURN(const TensorView view, checkpoint.Get(name));
-    text += fmt::format("{} {} [{}]\n", name, TensorTypeName(view.type), fmt::join(view.shape, ","));
+    text +=
+        fmt::format("{} {} [{}]\n", name, TensorTypeName(view.type), fmt::join(view.shape, ","));
   }
   const uint64_t digest = Digest(text.data(), text.size());
   return digest != 0 ? digest : 1;

@@ -10,6 +10,7 @@
 namespace conclave {
 
 // Digest of `dir`/config.json, the names, shapes and dtypes of all tensors, and the mode. Never 0.
-absl::StatusOr<uint64_t> ModelFingerprint(const std::string& dir, const Checkpoint& checkpoint, ComputeMode mode);
+absl::StatusOr<uint64_t> ModelFingerprint(const std::string& dir, const Checkpoint& checkpoint,
+                                          ComputeMode mode);
 
 }  // namespace conclave

@@ -28,8 +28,8 @@ struct Forward::Impl {
     return {config(), model->mode(), isa, softmax_scale, cache, pool, experts, a, rows, options};
   }
   absl::Status RunLayer(const StepContext& ctx, int layer, int trace_slot, float* x);
-  StepResult Logits(const StepContext& ctx, const std::vector<int>& wanted, const std::vector<float>& norm_weight,
-                    const Linear& head, const float* x);
+  StepResult Logits(const StepContext& ctx, const std::vector<int>& wanted,
+                    const std::vector<float>& norm_weight, const Linear& head, const float* x);
 };
 
 void Forward::Impl::InitRope() {
@@ -51,11 +51,13 @@ void Forward::Impl::InitRope() {
 
 absl::Status Forward::Impl::Validate(std::span<const SequenceChunk> chunks) const {
   const ModelConfig& c = config();
-  if (!model->has_attention()) return FailedPrecondition("the model was loaded without attention weights");
+  if (!model->has_attention())
+    return FailedPrecondition("the model was loaded without attention weights");
   const int64_t token_bytes = static_cast<int64_t>(c.KvWidth()) * ActivationBytes(model->mode());
   if (cache.layers() != c.TotalLayers() || cache.TokenBytes() != token_bytes) {
-    return FailedPrecondition("the KV cache has {} layers of {} bytes per token, the model needs {} of {}",
-                              cache.layers(), cache.TokenBytes(), c.TotalLayers(), token_bytes);
+    return FailedPrecondition(
+        "the KV cache has {} layers of {} bytes per token, the model needs {} of {}",
+        cache.layers(), cache.TokenBytes(), c.TotalLayers(), token_bytes);
   }
   if (chunks.empty()) return InvalidArgument("a step without sequences");
   for (size_t i = 0; i < chunks.size(); ++i) {
@@ -63,22 +65,25 @@ absl::Status Forward::Impl::Validate(std::span<const SequenceChunk> chunks) cons
     const int64_t end = chunk.start + static_cast<int64_t>(chunk.tokens.size());
     if (chunk.tokens.empty()) return InvalidArgument("sequence {} of the step has no tokens", i);
     if (chunk.start < 0 || end > c.max_position_embeddings) {
-      return InvalidArgument("sequence {}: positions {}..{} lie outside the context of {} tokens", i, chunk.start, end - 1,
-                             c.max_position_embeddings);
+      return InvalidArgument("sequence {}: positions {}..{} lie outside the context of {} tokens",
+                             i, chunk.start, end - 1, c.max_position_embeddings);
     }
     for (size_t t = 0; t < chunk.tokens.size(); ++t) {
       if (chunk.tokens[t] < 0 || chunk.tokens[t] >= c.vocab_size) {
-        return InvalidArgument("sequence {}: token {} at position {} lies outside the vocabulary of {}", i, chunk.tokens[t],
-                               chunk.start + static_cast<int64_t>(t), c.vocab_size);
+        return InvalidArgument(
+            "sequence {}: token {} at position {} lies outside the vocabulary of {}", i,
+            chunk.tokens[t], chunk.start + static_cast<int64_t>(t), c.vocab_size);
       }
     }
     const int64_t needed = (end + kPageTokens - 1) / kPageTokens;
     if (static_cast<int64_t>(chunk.pages.size()) < needed) {
-      return InvalidArgument("sequence {}: {} KV pages for {} tokens, {} are needed", i, chunk.pages.size(), end, needed);
+      return InvalidArgument("sequence {}: {} KV pages for {} tokens, {} are needed", i,
+                             chunk.pages.size(), end, needed);
     }
     for (int64_t p = 0; p < needed; ++p) {
       if (chunk.pages[p] < 0 || chunk.pages[p] >= cache.pages()) {
-        return InvalidArgument("sequence {}: page {} lies outside the cache of {} pages", i, chunk.pages[p], cache.pages());
+        return InvalidArgument("sequence {}: page {} lies outside the cache of {} pages", i,
+                               chunk.pages[p], cache.pages());
       }
     }
   }
@@ -101,13 +106,15 @@ void Forward::Impl::PlaceRows(std::span<const SequenceChunk> chunks) {
   rows.cos.resize(static_cast<size_t>(rows.count) * half);
   rows.sin.resize(static_cast<size_t>(rows.count) * half);
   for (int row = 0; row < rows.count; ++row) {
-    kernels::RopeAngles(rows.position[row], inv_freq.data(), half, rope_gain, &rows.cos[row * half], &rows.sin[row * half]);
+    kernels::RopeAngles(rows.position[row], inv_freq.data(), half, rope_gain, &rows.cos[row * half],
+                        &rows.sin[row * half]);
   }
 }
 
 absl::Status Forward::Impl::RunLayer(const StepContext& ctx, int layer, int trace_slot, float* x) {
   if (ctx.options.deadline != SteadyTime::max() && Now() >= ctx.options.deadline) {
-    return DeadlineExceeded("deadline passed before layer {} of a step of {} rows", layer, ctx.rows.count);
+    return DeadlineExceeded("deadline passed before layer {} of a step of {} rows", layer,
+                            ctx.rows.count);
   }
   const LayerWeights& w = model->weights().layers[layer];
   AttentionBlock(ctx, layer, w.attention, x);
@@ -115,25 +122,34 @@ absl::Status Forward::Impl::RunLayer(const StepContext& ctx, int layer, int trac
 }
 
 StepResult Forward::Impl::Logits(const StepContext& ctx, const std::vector<int>& wanted,
-                                 const std::vector<float>& norm_weight, const Linear& head, const float* x) {
+                                 const std::vector<float>& norm_weight, const Linear& head,
+                                 const float* x) {
   const int64_t hidden = config().hidden_size;
   StepResult result;
   result.rows = static_cast<int>(wanted.size());
   result.hidden.resize(result.rows * hidden);
   result.logits.resize(static_cast<int64_t>(result.rows) * config().vocab_size);
   for (int i = 0; i < result.rows; ++i) {
-    kernels::RmsNorm({.rows = 1, .width = config().hidden_size, .eps = static_cast<float>(config().rms_norm_eps),
-                      .x = x + wanted[i] * hidden, .x_stride = hidden, .weight = norm_weight.data(),
-                      .out = &result.hidden[i * hidden], .out_stride = hidden});
+    kernels::RmsNorm({.rows = 1,
+                      .width = config().hidden_size,
+                      .eps = static_cast<float>(config().rms_norm_eps),
+                      .x = x + wanted[i] * hidden,
+                      .x_stride = hidden,
+                      .weight = norm_weight.data(),
+                      .out = &result.hidden[i * hidden],
+                      .out_stride = hidden});
   }
   float* operands = a.norm.Get(result.rows * hidden);
   std::copy(result.hidden.begin(), result.hidden.end(), operands);
   RoundOperands(ctx, operands, result.rows * hidden);
-  RunGemms(pool, isa, std::initializer_list<kernels::GemmParams>{DenseGemm(head, operands, result.logits.data(), result.rows)});
+  RunGemms(pool, isa,
+           std::initializer_list<kernels::GemmParams>{
+               DenseGemm(head, operands, result.logits.data(), result.rows)});
   return result;
 }
 
-Forward::Forward(std::shared_ptr<const Model> model, KvCache& cache, ThreadPool& pool, ExpertBackend& experts)
+Forward::Forward(std::shared_ptr<const Model> model, KvCache& cache, ThreadPool& pool,
+                 ExpertBackend& experts)
     : impl_(new Impl{.model = std::move(model), .cache = cache, .pool = pool, .experts = experts}) {
   impl_->InitRope();
 }
@@ -152,7 +168,8 @@ void StartTrace(ForwardTrace* trace, int hidden, int routers) {
 
 }  // namespace
 
-absl::StatusOr<StepResult> Forward::Step(std::span<const SequenceChunk> chunks, const StepOptions& options) {
+absl::StatusOr<StepResult> Forward::Step(std::span<const SequenceChunk> chunks,
+                                         const StepOptions& options) {
   Impl& s = *impl_;
   RETURN_IF_ERROR(s.Validate(chunks));
   s.PlaceRows(chunks);
@@ -169,7 +186,8 @@ absl::StatusOr<StepResult> Forward::Step(std::span<const SequenceChunk> chunks, 
   for (const SequenceChunk& chunk : chunks) {
     for (size_t t = 0; t < chunk.tokens.size(); ++t, ++row) {
       w.embedding.Read(chunk.tokens[t], x + row * hidden);
-      if (chunk.want_logits && (chunk.all_logits || t + 1 == chunk.tokens.size())) wanted.push_back(row);
+      if (chunk.want_logits && (chunk.all_logits || t + 1 == chunk.tokens.size()))
+        wanted.push_back(row);
     }
   }
   if (trace) trace->hidden[0].assign(x, x + values);
@@ -179,14 +197,20 @@ absl::StatusOr<StepResult> Forward::Step(std::span<const SequenceChunk> chunks, 
   }
   if (trace) {
     trace->final_norm.resize(values);
-    kernels::RmsNorm({.rows = s.rows.count, .width = c.hidden_size, .eps = static_cast<float>(c.rms_norm_eps), .x = x,
-                      .x_stride = hidden, .weight = w.final_norm.data(), .out = trace->final_norm.data(),
+    kernels::RmsNorm({.rows = s.rows.count,
+                      .width = c.hidden_size,
+                      .eps = static_cast<float>(c.rms_norm_eps),
+                      .x = x,
+                      .x_stride = hidden,
+                      .weight = w.final_norm.data(),
+                      .out = trace->final_norm.data(),
                       .out_stride = hidden});
   }
   return s.Logits(ctx, wanted, w.final_norm, w.head, x);
 }
 
-absl::StatusOr<StepResult> Forward::MtpStep(const SequenceChunk& chunk, std::span<const float> hidden_in,
+absl::StatusOr<StepResult> Forward::MtpStep(const SequenceChunk& chunk,
+                                            std::span<const float> hidden_in,
                                             const StepOptions& options) {
   Impl& s = *impl_;
   const ModelConfig& c = s.config();
@@ -194,7 +218,8 @@ absl::StatusOr<StepResult> Forward::MtpStep(const SequenceChunk& chunk, std::spa
   RETURN_IF_ERROR(s.Validate({&chunk, 1}));
   const int64_t hidden = c.hidden_size, rows = static_cast<int64_t>(chunk.tokens.size());
   if (static_cast<int64_t>(hidden_in.size()) != rows * hidden) {
-    return InvalidArgument("{} hidden values for {} tokens, {} are needed", hidden_in.size(), rows, rows * hidden);
+    return InvalidArgument("{} hidden values for {} tokens, {} are needed", hidden_in.size(), rows,
+                           rows * hidden);
   }
   s.PlaceRows({&chunk, 1});
   const StepContext ctx = s.Context(options);
@@ -206,8 +231,14 @@ absl::StatusOr<StepResult> Forward::MtpStep(const SequenceChunk& chunk, std::spa
 
   float* joined = s.a.heads.Get(rows * 2 * hidden);  // [rows, embedding | hidden]
   const auto norm = [&](const std::vector<float>& weight, const float* from, float* to) {
-    kernels::RmsNorm({.rows = 1, .width = c.hidden_size, .eps = static_cast<float>(c.rms_norm_eps), .x = from,
-                      .x_stride = hidden, .weight = weight.data(), .out = to, .out_stride = hidden});
+    kernels::RmsNorm({.rows = 1,
+                      .width = c.hidden_size,
+                      .eps = static_cast<float>(c.rms_norm_eps),
+                      .x = from,
+                      .x_stride = hidden,
+                      .weight = weight.data(),
+                      .out = to,
+                      .out_stride = hidden});
   };
   for (int64_t row = 0; row < rows; ++row) {
     float* to = joined + row * 2 * hidden;
@@ -218,7 +249,8 @@ absl::StatusOr<StepResult> Forward::MtpStep(const SequenceChunk& chunk, std::spa
   RoundOperands(ctx, joined, rows * 2 * hidden);
   float* x = s.a.x.Get(rows * hidden);
   RunGemms(s.pool, s.isa,
-           std::initializer_list<kernels::GemmParams>{DenseGemm(mtp.eh_proj, joined, x, static_cast<int>(rows))});
+           std::initializer_list<kernels::GemmParams>{
+               DenseGemm(mtp.eh_proj, joined, x, static_cast<int>(rows))});
   if (trace) trace->hidden[0].assign(x, x + rows * hidden);
   RETURN_IF_ERROR(s.RunLayer(ctx, c.num_layers, 0, x));
   if (trace) trace->hidden[1].assign(x, x + rows * hidden);

@@ -1,6 +1,6 @@
-// One step of the model over rows of many sequences. A row is one token at one position of one sequence;
-// its result depends on its sequence's earlier tokens only, not on the other rows, on how a prompt was
-// cut into chunks or on the number of threads (law 1).
+// One step of the model over rows of many sequences. A row is one token at one position of one
+// sequence; its result depends on its sequence's earlier tokens only, not on the other rows, on how
+// a prompt was cut into chunks or on the number of threads (law 1).
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,8 @@
 
 namespace conclave {
 
-// Consecutive new tokens of one sequence: positions start .. start + tokens.size() - 1. Earlier positions
-// must be in the cache already. `pages` covers positions 0 .. end.
+// Consecutive new tokens of one sequence: positions start .. start + tokens.size() - 1. Earlier
+// positions must be in the cache already. `pages` covers positions 0 .. end.
 struct SequenceChunk {
   std::span<const TokenId> tokens;
   int start = 0;
@@ -29,12 +29,13 @@ struct SequenceChunk {
   bool want_logits = true;         // false: no logits at all (a middle chunk of a prompt)
 };
 
-// What golden tests look at; off in serving. All float32, rows in batch order. After MtpStep: hidden[0] is
-// eh_proj's output, hidden[1] the block's, final_norm that of the shared head, and the router vectors
-// have one entry.
+// What golden tests look at; off in serving. All float32, rows in batch order. After MtpStep:
+// hidden[0] is eh_proj's output, hidden[1] the block's, final_norm that of the shared head, and the
+// router vectors have one entry.
 struct ForwardTrace {
-  std::vector<std::vector<float>> hidden;         // [layers + 1][rows, hidden]: embedding, after each layer
-  std::vector<float> final_norm;                  // [rows, hidden]
+  std::vector<std::vector<float>>
+      hidden;                     // [layers + 1][rows, hidden]: embedding, after each layer
+  std::vector<float> final_norm;  // [rows, hidden]
   std::vector<std::vector<float>> router_logits;  // [layers][rows, experts], empty for dense layers
   std::vector<std::vector<int32_t>> topk_idx;     // [layers][rows, k], ascending by expert
   std::vector<std::vector<float>> topk_weight;    // [layers][rows, k], aligned, final
@@ -42,8 +43,8 @@ struct ForwardTrace {
 
 struct StepOptions {
   SteadyTime deadline = SteadyTime::max();
-  // Called on the calling thread after layer `layer` wrote the KV of all rows, before its expert part is
-  // finished: the moment to push that layer's KV.
+  // Called on the calling thread after layer `layer` wrote the KV of all rows, before its expert
+  // part is finished: the moment to push that layer's KV.
   std::function<void(int layer)> on_layer_kv;
   ForwardTrace* trace = nullptr;
 };
@@ -55,20 +56,24 @@ struct StepResult {
   std::vector<float> hidden;  // [rows, hidden] after the final norm: what MTP continues from
 };
 
-// Owns activations. One call at a time (not thread-safe); any number of Forwards may share a Model, a
-// thread pool and a backend.
+// Owns activations. One call at a time (not thread-safe); any number of Forwards may share a Model,
+// a thread pool and a backend.
 class Forward {
  public:
   // All references must outlive it. `model` must have been loaded with attention weights.
-  Forward(std::shared_ptr<const Model> model, KvCache& cache, ThreadPool& pool, ExpertBackend& experts);
+  Forward(std::shared_ptr<const Model> model, KvCache& cache, ThreadPool& pool,
+          ExpertBackend& experts);
   ~Forward();
 
-  // InvalidArgument when a token id, a position or a page lies outside its range; errors of the expert
-  // backend as they come. After an error the KV of the rows is undefined: recompute or drop them.
-  absl::StatusOr<StepResult> Step(std::span<const SequenceChunk> chunks, const StepOptions& options);
+  // InvalidArgument when a token id, a position or a page lies outside its range; errors of the
+  // expert backend as they come. After an error the KV of the rows is undefined: recompute or drop
+  // them.
+  absl::StatusOr<StepResult> Step(std::span<const SequenceChunk> chunks,
+                                  const StepOptions& options);
 
-  // The MTP layer over the rows of one sequence: tokens[i] is the token AFTER position start + i, hidden
-  // [tokens, hidden] the main model's hidden after its final norm at that position. Logits for all rows.
+  // The MTP layer over the rows of one sequence: tokens[i] is the token AFTER position start + i,
+  // hidden [tokens, hidden] the main model's hidden after its final norm at that position. Logits
+  // for all rows.
   absl::StatusOr<StepResult> MtpStep(const SequenceChunk& chunk, std::span<const float> hidden,
                                      const StepOptions& options);
 

@@ -1,5 +1,5 @@
-// golden.safetensors: what an independent implementation computed for a checkpoint. Names and shapes are
-// listed in tests/golden/README.md.
+// golden.safetensors: what an independent implementation computed for a checkpoint. Names and
+// shapes are listed in tests/golden/README.md.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +20,10 @@ class Golden {
 
   bool Has(const std::string& name) const { return file_->Has(name); }
   // InvalidArgument naming the tensor unless it has this dtype (F32, I64) and shape.
-  absl::StatusOr<std::vector<float>> Floats(const std::string& name, const std::vector<int64_t>& shape) const;
-  absl::StatusOr<std::vector<int64_t>> Integers(const std::string& name, const std::vector<int64_t>& shape) const;
+  absl::StatusOr<std::vector<float>> Floats(const std::string& name,
+                                            const std::vector<int64_t>& shape) const;
+  absl::StatusOr<std::vector<int64_t>> Integers(const std::string& name,
+                                                const std::vector<int64_t>& shape) const;
   // A vector of any length.
   absl::StatusOr<std::vector<int64_t>> Integers(const std::string& name) const;
 

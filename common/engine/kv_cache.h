@@ -1,6 +1,6 @@
-// Storage of the paged latent KV cache: memory and addresses only; who owns which page is decided by
-// common/kvcache. Page-major, so that a page is one piece for all layers and (page, layer) is one piece
-// for a hand-off: [pages][layers][kPageTokens][KvWidth] values, float32 or bf16 by mode.
+// Storage of the paged latent KV cache: memory and addresses only; who owns which page is decided
+// by common/kvcache. Page-major, so that a page is one piece for all layers and (page, layer) is
+// one piece for a hand-off: [pages][layers][kPageTokens][KvWidth] values, float32 or bf16 by mode.
 #pragma once
 
 #include <cstdint>
@@ -19,12 +19,13 @@ inline constexpr int kPageTokens = 64;
 class KvCache {
  public:
   // ResourceExhausted when the memory cannot be had. Layers include MTP layers.
-  static absl::StatusOr<std::unique_ptr<KvCache>> Create(const ModelConfig& config, ComputeMode mode, int pages);
+  static absl::StatusOr<std::unique_ptr<KvCache>> Create(const ModelConfig& config,
+                                                         ComputeMode mode, int pages);
   ~KvCache();
 
   int pages() const { return pages_; }
   int layers() const { return layers_; }
-  int width() const { return width_; }               // values per token and layer
+  int width() const { return width_; }                 // values per token and layer
   int64_t TokenBytes() const { return token_bytes_; }  // bytes of one token in one layer
   // First byte of (page, layer): kPageTokens * TokenBytes() bytes, tokens in order.
   uint8_t* PageLayer(int page, int layer) const {

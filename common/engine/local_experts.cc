@@ -54,12 +54,15 @@ absl::Status CheckRows(const RoutedRows& rows, const ExpertStore& store) {
                            ComputeModeName(store.mode()));
   }
   if (rows.hidden != store.config().hidden_size) {
-    return InvalidArgument("rows of {} values, the model has hidden_size {}", rows.hidden, store.config().hidden_size);
+    return InvalidArgument("rows of {} values, the model has hidden_size {}", rows.hidden,
+                           store.config().hidden_size);
   }
   for (const ExpertPick& pick : rows.picks) {
-    RETURN_IF_ERROR(store.CheckRange(rows.layer, static_cast<int>(std::min<uint32_t>(pick.expert, INT32_MAX))));
+    RETURN_IF_ERROR(
+        store.CheckRange(rows.layer, static_cast<int>(std::min<uint32_t>(pick.expert, INT32_MAX))));
     if (pick.row >= static_cast<uint32_t>(rows.num_rows)) {
-      return InvalidArgument("pick of row {} out of {} rows in layer {}", pick.row, rows.num_rows, rows.layer);
+      return InvalidArgument("pick of row {} out of {} rows in layer {}", pick.row, rows.num_rows,
+                             rows.layer);
     }
   }
   return absl::OkStatus();
@@ -69,12 +72,14 @@ absl::Status CheckRows(const RoutedRows& rows, const ExpertStore& store) {
 
 class LocalCall : public ExpertCall {
  public:
-  LocalCall(LocalExperts::Impl& impl, const RoutedRows& rows, float* out, std::vector<ExpertRows> experts)
+  LocalCall(LocalExperts::Impl& impl, const RoutedRows& rows, float* out,
+            std::vector<ExpertRows> experts)
       : impl_(impl), rows_(rows), out_(out), experts_(std::move(experts)) {}
 
   absl::Status Wait() override {
     if (rows_.deadline != SteadyTime::max() && Now() >= rows_.deadline) {
-      return DeadlineExceeded("deadline passed before the experts of layer {} were computed", rows_.layer);
+      return DeadlineExceeded("deadline passed before the experts of layer {} were computed",
+                              rows_.layer);
     }
     auto workspace = impl_.Take();
     Compute(*workspace);
@@ -106,7 +111,8 @@ class LocalCall : public ExpertCall {
     w.ffn.Run(groups, rows_.mode, impl_.isa, impl_.pool);
     next = 0;
     for (const ExpertRows& e : experts_) {
-      for (uint32_t pick : e.picks) std::memcpy(out_ + pick * hidden, out + next++ * hidden, sizeof(float) * hidden);
+      for (uint32_t pick : e.picks)
+        std::memcpy(out_ + pick * hidden, out + next++ * hidden, sizeof(float) * hidden);
       impl_.store->CountTokens(rows_.layer, static_cast<int>(e.expert), e.picks.size());
     }
   }
@@ -123,7 +129,8 @@ LocalExperts::LocalExperts(std::shared_ptr<const Model> model, ThreadPool& pool)
     : LocalExperts(model->experts(), pool) {}
 LocalExperts::~LocalExperts() = default;
 
-absl::StatusOr<std::unique_ptr<ExpertCall>> LocalExperts::Dispatch(const RoutedRows& rows, float* out) {
+absl::StatusOr<std::unique_ptr<ExpertCall>> LocalExperts::Dispatch(const RoutedRows& rows,
+                                                                   float* out) {
   RETURN_IF_ERROR(CheckRows(rows, *impl_->store));
   std::vector<int> slot(impl_->store->config().num_routed_experts, -1);
   std::vector<ExpertRows> experts;

@@ -10,9 +10,10 @@
 
 namespace conclave {
 
-// Thread-safe: calls are computed on the pool, in Wait. Each pick's answer depends on its row and expert
-// only. InvalidArgument for a layer without experts, an expert or row out of range or another mode;
-// FailedPrecondition naming the first expert that the store does not hold. Counts tokens in the store.
+// Thread-safe: calls are computed on the pool, in Wait. Each pick's answer depends on its row and
+// expert only. InvalidArgument for a layer without experts, an expert or row out of range or
+// another mode; FailedPrecondition naming the first expert that the store does not hold. Counts
+// tokens in the store.
 class LocalExperts : public ExpertBackend {
  public:
   // A shared store, because the owner loads and unloads experts meanwhile. `pool` must outlive it.

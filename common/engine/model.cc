@@ -1,17 +1,19 @@
 #include "common/engine/model.h"
 
 #include "common/base/clock.h"
-#include "common/engine/weight_loader.h"
 #include "common/engine/fingerprint.h"
+#include "common/engine/weight_loader.h"
 
 namespace conclave {
 namespace {
 
-absl::StatusOr<LayerWeights> LoadLayer(const WeightLoader& loader, const ModelConfig& c, int layer) {
+absl::StatusOr<LayerWeights> LoadLayer(const WeightLoader& loader, const ModelConfig& c,
+                                       int layer) {
   const std::string p = fmt::format("model.layers.{}.", layer), a = p + "self_attn.";
   LayerWeights w;
   AttentionWeights& at = w.attention;
-  const int64_t q_out = static_cast<int64_t>(c.num_heads) * (c.qk_nope_head_dim + c.qk_rope_head_dim);
+  const int64_t q_out =
+      static_cast<int64_t>(c.num_heads) * (c.qk_nope_head_dim + c.qk_rope_head_dim);
   ASSIGN_OR_RETURN(at.input_norm, loader.LoadVector(p + "input_layernorm.weight", c.hidden_size));
   if (c.q_lora_rank > 0) {
     ASSIGN_OR_RETURN(at.q_a, loader.LoadLinear(a + "q_a_proj", c.q_lora_rank, c.hidden_size));
@@ -20,21 +22,27 @@ absl::StatusOr<LayerWeights> LoadLayer(const WeightLoader& loader, const ModelCo
   } else {
     ASSIGN_OR_RETURN(at.q_b, loader.LoadLinear(a + "q_proj", q_out, c.hidden_size));
   }
-  ASSIGN_OR_RETURN(at.kv_a, loader.LoadLinear(a + "kv_a_proj_with_mqa", c.KvWidth(), c.hidden_size));
+  ASSIGN_OR_RETURN(at.kv_a,
+                   loader.LoadLinear(a + "kv_a_proj_with_mqa", c.KvWidth(), c.hidden_size));
   ASSIGN_OR_RETURN(at.kv_a_norm, loader.LoadVector(a + "kv_a_layernorm.weight", c.kv_lora_rank));
   RETURN_IF_ERROR(loader.LoadKvB(a + "kv_b_proj", &at));
-  ASSIGN_OR_RETURN(at.o, loader.LoadLinear(a + "o_proj", c.hidden_size, static_cast<int64_t>(c.num_heads) * c.v_head_dim));
-  ASSIGN_OR_RETURN(w.post_norm, loader.LoadVector(p + "post_attention_layernorm.weight", c.hidden_size));
+  ASSIGN_OR_RETURN(at.o, loader.LoadLinear(a + "o_proj", c.hidden_size,
+                                           static_cast<int64_t>(c.num_heads) * c.v_head_dim));
+  ASSIGN_OR_RETURN(w.post_norm,
+                   loader.LoadVector(p + "post_attention_layernorm.weight", c.hidden_size));
   w.is_moe = c.IsMoeLayer(layer);
   if (!w.is_moe) {
     ASSIGN_OR_RETURN(w.ffn, loader.LoadFfn(p + "mlp.", c.hidden_size, c.intermediate_size));
     return w;
   }
-  ASSIGN_OR_RETURN(w.router, loader.LoadLinear(p + "mlp.gate", c.num_routed_experts, c.hidden_size));
-  ASSIGN_OR_RETURN(w.router_bias, loader.LoadVector(p + "mlp.gate.e_score_correction_bias", c.num_routed_experts));
+  ASSIGN_OR_RETURN(w.router,
+                   loader.LoadLinear(p + "mlp.gate", c.num_routed_experts, c.hidden_size));
+  ASSIGN_OR_RETURN(w.router_bias,
+                   loader.LoadVector(p + "mlp.gate.e_score_correction_bias", c.num_routed_experts));
   if (c.num_shared_experts > 0) {
     ASSIGN_OR_RETURN(w.ffn, loader.LoadFfn(p + "mlp.shared_experts.", c.hidden_size,
-                                           static_cast<int64_t>(c.num_shared_experts) * c.moe_intermediate_size));
+                                           static_cast<int64_t>(c.num_shared_experts) *
+                                               c.moe_intermediate_size));
   }
   return w;
 }
@@ -49,7 +57,8 @@ absl::StatusOr<MtpWeights> LoadMtp(const WeightLoader& loader, const ModelConfig
   // V3 ships the embedding and the head a second time: equal bytes are not kept twice.
   const std::string main_head = c.tie_word_embeddings ? "model.embed_tokens" : "lm_head";
   const std::string embed = p + "embed_tokens", head = p + "shared_head.head";
-  if (loader.Has(embed + ".weight") && !loader.SameTensor(embed + ".weight", "model.embed_tokens.weight")) {
+  if (loader.Has(embed + ".weight") &&
+      !loader.SameTensor(embed + ".weight", "model.embed_tokens.weight")) {
     ASSIGN_OR_RETURN(w.embedding, loader.LoadEmbedding(embed + ".weight"));
   }
   if (loader.Has(head + ".weight") && !loader.SameTensor(head + ".weight", main_head + ".weight")) {
@@ -60,10 +69,12 @@ absl::StatusOr<MtpWeights> LoadMtp(const WeightLoader& loader, const ModelConfig
 
 int64_t LayerBytes(const LayerWeights& w) {
   const AttentionWeights& a = w.attention;
-  int64_t bytes = a.q_a.Bytes() + a.q_b.Bytes() + a.kv_a.Bytes() + a.o.Bytes() + w.router.Bytes() + w.ffn.Bytes();
+  int64_t bytes = a.q_a.Bytes() + a.q_b.Bytes() + a.kv_a.Bytes() + a.o.Bytes() + w.router.Bytes() +
+                  w.ffn.Bytes();
   for (const Linear& head : a.uk) bytes += head.Bytes();
   for (const Linear& head : a.uv) bytes += head.Bytes();
-  bytes += 4 * (a.input_norm.size() + a.q_a_norm.size() + a.kv_a_norm.size() + w.post_norm.size() + w.router_bias.size());
+  bytes += 4 * (a.input_norm.size() + a.q_a_norm.size() + a.kv_a_norm.size() + w.post_norm.size() +
+                w.router_bias.size());
   return bytes;
 }
 
@@ -108,7 +119,8 @@ absl::Status LoadMain(const Checkpoint& checkpoint, const ModelConfig& c, bool m
 Model::Model() = default;
 Model::~Model() = default;
 
-absl::StatusOr<std::shared_ptr<const Model>> Model::Load(const std::string& dir, const LoadOptions& options) {
+absl::StatusOr<std::shared_ptr<const Model>> Model::Load(const std::string& dir,
+                                                         const LoadOptions& options) {
   const SteadyTime start = Now();
   std::shared_ptr<Model> model(new Model());
   ASSIGN_OR_RETURN(model->experts_, ExpertStore::Open(dir, options.mode));
@@ -135,7 +147,8 @@ absl::StatusOr<std::shared_ptr<const Model>> Model::Load(const std::string& dir,
   }
   if (options.experts) {
     for (int layer = 0; layer < layers; ++layer) {
-      for (int e = 0; c.IsMoeLayer(layer) && e < c.num_routed_experts; ++e) RETURN_IF_ERROR(store.Load(layer, e));
+      for (int e = 0; c.IsMoeLayer(layer) && e < c.num_routed_experts; ++e)
+        RETURN_IF_ERROR(store.Load(layer, e));
       step(layer);
     }
   }

@@ -15,27 +15,28 @@ namespace conclave {
 
 struct ModelWeights;  // weights.h, inside the engine
 
-// Which part of the weights a process needs. Routed experts dominate the bytes, so attention workers do
-// not load them, and expert hosts load nothing else.
+// Which part of the weights a process needs. Routed experts dominate the bytes, so attention
+// workers do not load them, and expert hosts load nothing else.
 struct LoadOptions {
   ComputeMode mode = ComputeMode::kBF16;
-  bool attention = true;   // everything but routed experts
-  bool experts = true;     // all routed experts; false: the store is there, but holds none
-  bool mtp = true;         // the MTP layer, where the checkpoint has one
+  bool attention = true;  // everything but routed experts
+  bool experts = true;    // all routed experts; false: the store is there, but holds none
+  bool mtp = true;        // the MTP layer, where the checkpoint has one
   std::function<void(double fraction)> progress;  // called from the loading thread, 0..1
 };
 
 class Model {
  public:
-  // Loads from a Hugging Face checkpoint folder. Errors name the tensor, its shape or dtype and what
-  // was expected.
-  static absl::StatusOr<std::shared_ptr<const Model>> Load(const std::string& dir, const LoadOptions& options);
+  // Loads from a Hugging Face checkpoint folder. Errors name the tensor, its shape or dtype and
+  // what was expected.
+  static absl::StatusOr<std::shared_ptr<const Model>> Load(const std::string& dir,
+                                                           const LoadOptions& options);
   ~Model();
 
   const ModelConfig& config() const { return config_; }
   ComputeMode mode() const { return mode_; }
-  // Digest of config.json, the tensor names, shapes and dtypes, and the mode: equal in all workers of a
-  // cluster. Cheap: does not read the weights.
+  // Digest of config.json, the tensor names, shapes and dtypes, and the mode: equal in all workers
+  // of a cluster. Cheap: does not read the weights.
   uint64_t fingerprint() const { return fingerprint_; }
   int64_t resident_bytes() const { return resident_bytes_ + experts_->resident_bytes(); }
   double load_seconds() const { return load_seconds_; }

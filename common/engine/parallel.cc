@@ -19,7 +19,8 @@ struct Piece {
 
 }  // namespace
 
-void ParallelFor(ThreadPool& pool, int items, int64_t work, const std::function<void(int item)>& body) {
+void ParallelFor(ThreadPool& pool, int items, int64_t work,
+                 const std::function<void(int item)>& body) {
   if (items > 1 && pool.threads() > 1 && work >= kInlineWork) return pool.Run(items, body);
   for (int item = 0; item < items; ++item) body(item);
 }
@@ -32,13 +33,16 @@ void RunGemms(ThreadPool& pool, kernels::Isa isa, std::span<const kernels::GemmP
     for (const auto& g : gemms) kernels::GemmTiles(g, 0, g.w.tiles(), isa);
     return;
   }
-  const int64_t piece_work = std::max<int64_t>(work / (pool.threads() * kPiecesPerThread), kInlineWork / 4);
+  const int64_t piece_work =
+      std::max<int64_t>(work / (pool.threads() * kPiecesPerThread), kInlineWork / 4);
   std::vector<Piece> pieces;
   for (int i = 0; i < static_cast<int>(gemms.size()); ++i) {
     const auto& g = gemms[i];
-    const int64_t tile_work = std::max<int64_t>(static_cast<int64_t>(g.rows) * kernels::kTile * g.w.k, 1);
+    const int64_t tile_work =
+        std::max<int64_t>(static_cast<int64_t>(g.rows) * kernels::kTile * g.w.k, 1);
     const int64_t grain = (piece_work / tile_work + kTileGrain - 1) / kTileGrain * kTileGrain;
-    const int step = static_cast<int>(std::clamp<int64_t>(grain, kTileGrain, std::max(g.w.tiles(), kTileGrain)));
+    const int step =
+        static_cast<int>(std::clamp<int64_t>(grain, kTileGrain, std::max(g.w.tiles(), kTileGrain)));
     for (int tile = 0; tile < g.w.tiles() && g.rows > 0; tile += step)
       pieces.push_back({i, tile, std::min(tile + step, g.w.tiles())});
   }

@@ -13,7 +13,8 @@ struct Candidate {
   TokenId id;
 };
 
-// A total order, so that sorting and heaps give one result everywhere: heavier first, then smaller id.
+// A total order, so that sorting and heaps give one result everywhere: heavier first, then smaller
+// id.
 bool Before(const Candidate& a, const Candidate& b) {
   return a.weight != b.weight ? a.weight > b.weight : a.id < b.id;
 }
@@ -34,7 +35,8 @@ void KeepTopP(std::vector<Candidate>& candidates, double total, double top_p) {
   candidates = std::move(kept);
 }
 
-TokenId Draw(std::span<const float> logits, int vocab, float max, const SamplingParams& params, int64_t position) {
+TokenId Draw(std::span<const float> logits, int vocab, float max, const SamplingParams& params,
+             int64_t position) {
   std::vector<Candidate> candidates;
   candidates.reserve(vocab);
   double total = 0;
@@ -50,7 +52,8 @@ TokenId Draw(std::span<const float> logits, int vocab, float max, const Sampling
     total = 0;
     for (const Candidate& c : candidates) total += c.weight;
   }
-  const double target = kernels::PhiloxUniform(params.seed, static_cast<uint64_t>(position), params.choice) * total;
+  const double target =
+      kernels::PhiloxUniform(params.seed, static_cast<uint64_t>(position), params.choice) * total;
   double sum = 0;
   for (const Candidate& c : candidates) {
     sum += c.weight;
@@ -65,25 +68,29 @@ absl::Status ValidateSampling(const SamplingParams& p) {
   if (!(p.temperature >= 0) || p.temperature > 100) {
     return InvalidArgument("temperature is {}, must lie in [0, 100]; 0 is greedy", p.temperature);
   }
-  if (!(p.top_p > 0) || p.top_p > 1) return InvalidArgument("top_p is {}, must lie in (0, 1]", p.top_p);
+  if (!(p.top_p > 0) || p.top_p > 1)
+    return InvalidArgument("top_p is {}, must lie in (0, 1]", p.top_p);
   if (p.top_logprobs < 0 || p.top_logprobs > 20) {
     return InvalidArgument("top_logprobs is {}, must lie in 0..20", p.top_logprobs);
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<SampledToken> Sample(std::span<const float> logits, int usable_vocab, const SamplingParams& params,
-                                    int64_t position) {
+absl::StatusOr<SampledToken> Sample(std::span<const float> logits, int usable_vocab,
+                                    const SamplingParams& params, int64_t position) {
   RETURN_IF_ERROR(ValidateSampling(params));
-  if (usable_vocab < 1) return InvalidArgument("usable vocabulary of {} tokens, must be at least 1", usable_vocab);
+  if (usable_vocab < 1)
+    return InvalidArgument("usable vocabulary of {} tokens, must be at least 1", usable_vocab);
   const int vocab = std::min<int>(usable_vocab, static_cast<int>(logits.size()));
   int best = -1;
   for (int id = 0; id < vocab; ++id) {
     if (std::isfinite(logits[id]) && (best < 0 || logits[id] > logits[best])) best = id;
   }
   if (best < 0) {
-    return Internal("no finite logit among {} at position {}: the model's weights or activations are not numbers", vocab,
-                    position);
+    return Internal(
+        "no finite logit among {} at position {}: the model's weights or activations are not "
+        "numbers",
+        vocab, position);
   }
   const float max = logits[best];
   double total = 0;
@@ -91,7 +98,9 @@ absl::StatusOr<SampledToken> Sample(std::span<const float> logits, int usable_vo
     if (std::isfinite(logits[id])) total += std::exp(static_cast<double>(logits[id]) - max);
   }
   const double log_total = std::log(total);
-  const auto logprob = [&](TokenId id) { return static_cast<float>(static_cast<double>(logits[id]) - max - log_total); };
+  const auto logprob = [&](TokenId id) {
+    return static_cast<float>(static_cast<double>(logits[id]) - max - log_total);
+  };
 
   SampledToken token;
   token.id = params.temperature == 0 ? best : Draw(logits, vocab, max, params, position);

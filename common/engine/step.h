@@ -12,29 +12,29 @@ namespace conclave {
 // Where each row of the batch lies.
 struct StepRows {
   int count = 0;
-  int half = 0;                         // rotary pairs
-  std::vector<int64_t> position;        // [count]
-  std::vector<const int32_t*> pages;    // [count], of the row's sequence
-  std::vector<float> cos, sin;          // [count, half]
+  int half = 0;                       // rotary pairs
+  std::vector<int64_t> position;      // [count]
+  std::vector<const int32_t*> pages;  // [count], of the row's sequence
+  std::vector<float> cos, sin;        // [count, half]
 };
 
 // Activations; everything is [rows, ...] and lives as long as the Forward.
 struct Activations {
-  Scratch<float> x;         // [rows, hidden] the residual stream
-  Scratch<float> norm;      // [rows, hidden]
-  Scratch<float> q_a;       // [rows, q_lora]
-  Scratch<float> q;         // [rows, heads, nope + rope]
-  Scratch<float> kv;        // [rows, kv_lora + rope]
-  Scratch<float> q_latent;  // [row block, heads, kv_lora]
-  Scratch<float> mixed;     // [row block, heads, kv_lora]
-  Scratch<float> heads;     // [rows, heads, v]
-  Scratch<float> block;     // [rows, hidden] output of attention or FFN
-  Scratch<float> attention; // per task: see mla_attention.cc
-  Scratch<float> router;    // [rows, experts]
-  Scratch<float> weight;    // [rows, k]
-  Scratch<int> index;       // [rows, k]
-  Scratch<uint16_t> wire;   // [rows, hidden] bf16 rows for the experts
-  Scratch<float> answers;   // [rows * k, hidden]
+  Scratch<float> x;          // [rows, hidden] the residual stream
+  Scratch<float> norm;       // [rows, hidden]
+  Scratch<float> q_a;        // [rows, q_lora]
+  Scratch<float> q;          // [rows, heads, nope + rope]
+  Scratch<float> kv;         // [rows, kv_lora + rope]
+  Scratch<float> q_latent;   // [row block, heads, kv_lora]
+  Scratch<float> mixed;      // [row block, heads, kv_lora]
+  Scratch<float> heads;      // [rows, heads, v]
+  Scratch<float> block;      // [rows, hidden] output of attention or FFN
+  Scratch<float> attention;  // per task: see mla_attention.cc
+  Scratch<float> router;     // [rows, experts]
+  Scratch<float> weight;     // [rows, k]
+  Scratch<int> index;        // [rows, k]
+  Scratch<uint16_t> wire;    // [rows, hidden] bf16 rows for the experts
+  Scratch<float> answers;    // [rows * k, hidden]
   std::vector<ExpertPick> picks;
   FfnRunner ffn;
 };
@@ -63,11 +63,12 @@ void AttentionBlock(const StepContext& ctx, int layer, const AttentionWeights& w
 // Attention of rows [row_begin, row_begin + row_count) over layer `layer` of the cache: q_latent
 // [row_count, heads, kv_lora] and the rotary part of q [rows, heads, nope + rope] give mixed
 // [row_count, heads, kv_lora].
-void AttendLatents(const StepContext& ctx, int layer, int row_begin, int row_count, const float* q_latent,
-                   const float* q, float* mixed);
+void AttendLatents(const StepContext& ctx, int layer, int row_begin, int row_count,
+                   const float* q_latent, const float* q, float* mixed);
 
-// x += ffn(norm(x)): the dense MLP, or router, routed experts and shared expert. `trace_slot` is where the
-// router's tensors go in the trace.
-absl::Status FfnBlock(const StepContext& ctx, int layer, int trace_slot, const LayerWeights& weights, float* x);
+// x += ffn(norm(x)): the dense MLP, or router, routed experts and shared expert. `trace_slot` is
+// where the router's tensors go in the trace.
+absl::Status FfnBlock(const StepContext& ctx, int layer, int trace_slot,
+                      const LayerWeights& weights, float* x);
 
 }  // namespace conclave

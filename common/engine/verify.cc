@@ -14,7 +14,8 @@ VerifyLine CompareChunks(const VerifyRun& run) {
   line.compared = static_cast<int64_t>(run.one_pass.logits.size());
   int64_t different = 0;
   for (size_t i = 0; i < run.one_pass.logits.size(); ++i) {
-    if (std::memcmp(&run.one_pass.logits[i], &run.in_chunks.logits[i], sizeof(float)) == 0) continue;
+    if (std::memcmp(&run.one_pass.logits[i], &run.in_chunks.logits[i], sizeof(float)) == 0)
+      continue;
     if (different++ == 0) line.worst = fmt::format("row {}", i / run.model->config().vocab_size);
   }
   line.deviation = static_cast<double>(different);
@@ -30,12 +31,15 @@ bool VerifyReport::ok() const {
 
 absl::StatusOr<VerifyReport> Verify(const VerifyRequest& request) {
   if (request.threads < 1 || request.chunk_tokens < 1) {
-    return InvalidArgument("verify with {} threads and chunks of {} tokens, both must be at least 1", request.threads,
-                           request.chunk_tokens);
+    return InvalidArgument(
+        "verify with {} threads and chunks of {} tokens, both must be at least 1", request.threads,
+        request.chunk_tokens);
   }
   ASSIGN_OR_RETURN(const Golden golden, Golden::Open(request.dir));
   ASSIGN_OR_RETURN(const VerifyRun run, RunForVerify(request, golden));
-  VerifyReport report{.dir = request.dir, .mode = request.mode, .prompt_tokens = static_cast<int>(run.prompt.size())};
+  VerifyReport report{.dir = request.dir,
+                      .mode = request.mode,
+                      .prompt_tokens = static_cast<int>(run.prompt.size())};
   if (request.mode == ComputeMode::kF32) {
     RETURN_IF_ERROR(CompareF32(run, golden, &report));
   } else {

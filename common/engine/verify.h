@@ -1,5 +1,6 @@
-// Compares this engine with golden outputs of an independent implementation: the whole prompt in one
-// pass, the prompt in chunks, greedy decoding step by step with the KV cache, and the MTP layer.
+// Compares this engine with golden outputs of an independent implementation: the whole prompt in
+// one pass, the prompt in chunks, greedy decoding step by step with the KV cache, and the MTP
+// layer.
 #pragma once
 
 #include <string>
@@ -20,11 +21,11 @@ struct VerifyRequest {
 // One kind of tensor.
 struct VerifyLine {
   std::string kind;
-  int64_t compared = 0;   // values, rows or tokens
-  double deviation = 0;   // the largest absolute one, a count of mismatches, or a share: see `rule`
-  std::string rule;       // the tolerance in words
-  double used = 0;        // share of the tolerance used; above 1 (or not a number) is a miss
-  std::string worst;      // where the largest deviation lies
+  int64_t compared = 0;  // values, rows or tokens
+  double deviation = 0;  // the largest absolute one, a count of mismatches, or a share: see `rule`
+  std::string rule;      // the tolerance in words
+  double used = 0;       // share of the tolerance used; above 1 (or not a number) is a miss
+  std::string worst;     // where the largest deviation lies
   bool ok() const { return used <= 1; }
 };
 
@@ -36,11 +37,11 @@ struct VerifyReport {
   bool ok() const;
 };
 
-// Errors when something cannot be loaded or a golden tensor has the wrong shape; a deviation is no error
-// but a line that is not ok().
+// Errors when something cannot be loaded or a golden tensor has the wrong shape; a deviation is no
+// error but a line that is not ok().
 //
-// f32: |d| <= 2e-4 + 2e-5 |ref| for logits, hidden states, KV and router logits; experts and greedy tokens
-// equal; router weights |d| <= 2e-5 * routed_scaling_factor; log-probabilities |d| <= 1e-4.
+// f32: |d| <= 2e-4 + 2e-5 |ref| for logits, hidden states, KV and router logits; experts and greedy
+// tokens equal; router weights |d| <= 2e-5 * routed_scaling_factor; log-probabilities |d| <= 1e-4.
 // bf16: per row of logits, over rows with the golden's experts in all layers: median of the largest
 // difference <= 0.35, nine rows of ten <= 0.7; the same token on top in 85 % of all rows.
 // Both: the pass in chunks gives the bits of the pass in one piece.

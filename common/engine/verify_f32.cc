@@ -9,9 +9,11 @@ namespace {
 // A kind's worst value over all its tensors; absolute + relative * |reference|.
 class Deviation {
  public:
-  Deviation(std::string kind, double absolute, double relative) : absolute_(absolute), relative_(relative) {
+  Deviation(std::string kind, double absolute, double relative)
+      : absolute_(absolute), relative_(relative) {
     line_.kind = std::move(kind);
-    line_.rule = relative > 0 ? fmt::format("{:.0e} + {:.0e} |ref|", absolute, relative) : fmt::format("{:.0e}", absolute);
+    line_.rule = relative > 0 ? fmt::format("{:.0e} + {:.0e} |ref|", absolute, relative)
+                              : fmt::format("{:.0e}", absolute);
   }
 
   void Add(const std::string& name, std::span<const float> ours, std::span<const float> reference) {
@@ -66,14 +68,17 @@ struct RouterLines {
   Mismatches index;
   Deviation weight;
   RouterLines(const std::string& prefix, double scaling)
-      : logits(Close(prefix + "router logits")), index(prefix + "router topk_idx"),
+      : logits(Close(prefix + "router logits")),
+        index(prefix + "router topk_idx"),
         weight(prefix + "router topk_weight", 2e-5 * scaling, 0) {}
 
-  absl::Status Add(const Golden& golden, const std::string& name, const ForwardTrace& trace, int slot, int64_t rows,
-                   const ModelConfig& c) {
+  absl::Status Add(const Golden& golden, const std::string& name, const ForwardTrace& trace,
+                   int slot, int64_t rows, const ModelConfig& c) {
     ASSIGN_OR_RETURN(const auto l, golden.Floats(name + ".logits", {rows, c.num_routed_experts}));
-    ASSIGN_OR_RETURN(const auto i, golden.Integers(name + ".topk_idx", {rows, c.num_experts_per_token}));
-    ASSIGN_OR_RETURN(const auto w, golden.Floats(name + ".topk_weight", {rows, c.num_experts_per_token}));
+    ASSIGN_OR_RETURN(const auto i,
+                     golden.Integers(name + ".topk_idx", {rows, c.num_experts_per_token}));
+    ASSIGN_OR_RETURN(const auto w,
+                     golden.Floats(name + ".topk_weight", {rows, c.num_experts_per_token}));
     logits.Add(name, trace.router_logits[slot], l);
     index.Add<int32_t>(name, trace.topk_idx[slot], i);
     weight.Add(name, trace.topk_weight[slot], w);
@@ -84,8 +89,8 @@ struct RouterLines {
   }
 };
 
-absl::Status AddKv(const Golden& golden, const std::string& name, const std::vector<float>& ours, int64_t rows,
-                   const ModelConfig& c, Deviation* latent, Deviation* rope) {
+absl::Status AddKv(const Golden& golden, const std::string& name, const std::vector<float>& ours,
+                   int64_t rows, const ModelConfig& c, Deviation* latent, Deviation* rope) {
   ASSIGN_OR_RETURN(const auto c_kv, golden.Floats(name + ".c_kv", {rows, c.kv_lora_rank}));
   ASSIGN_OR_RETURN(const auto k_pe, golden.Floats(name + ".k_pe", {rows, c.qk_rope_head_dim}));
   std::vector<float> our_latent, our_rope;
@@ -100,7 +105,8 @@ absl::Status AddKv(const Golden& golden, const std::string& name, const std::vec
 }
 
 absl::Status CompareGreedy(const VerifyRun& run, const Golden& golden, VerifyReport* report) {
-  const int64_t vocab = run.model->config().vocab_size, count = static_cast<int64_t>(run.greedy.size());
+  const int64_t vocab = run.model->config().vocab_size,
+                count = static_cast<int64_t>(run.greedy.size());
   ASSIGN_OR_RETURN(const auto tokens, golden.Integers("greedy_tokens", {count}));
   ASSIGN_OR_RETURN(const auto logprobs, golden.Floats("greedy_logprobs", {count}));
   ASSIGN_OR_RETURN(const auto logits, golden.Floats("greedy_logits", {count, vocab}));
@@ -119,7 +125,8 @@ absl::Status CompareGreedy(const VerifyRun& run, const Golden& golden, VerifyRep
   Deviation logprob_line("greedy logprobs", 1e-4, 0), logit_line = Close("greedy logits");
   logprob_line.Add("greedy_logprobs", our_logprobs, logprobs);
   logit_line.Add("greedy_logits", run.decoded.logits, logits);
-  report->lines.insert(report->lines.end(), {token_line.line(), logprob_line.line(), logit_line.line()});
+  report->lines.insert(report->lines.end(),
+                       {token_line.line(), logprob_line.line(), logit_line.line()});
   return absl::OkStatus();
 }
 
@@ -130,15 +137,18 @@ absl::Status CompareMtp(const VerifyRun& run, const Golden& golden, VerifyReport
   ASSIGN_OR_RETURN(const auto logits, golden.Floats("mtp.logits", {rows, c.vocab_size}));
   ASSIGN_OR_RETURN(const auto joined, golden.Floats("mtp.eh_proj_out", {rows, c.hidden_size}));
   ASSIGN_OR_RETURN(const auto hidden, golden.Floats("mtp.hidden", {rows, c.hidden_size}));
-  Deviation logit_line = Close("mtp logits"), hidden_line = Close("mtp hidden"), latent = Close("mtp kv c_kv"),
-            rope = Close("mtp kv k_pe");
+  Deviation logit_line = Close("mtp logits"), hidden_line = Close("mtp hidden"),
+            latent = Close("mtp kv c_kv"), rope = Close("mtp kv k_pe");
   logit_line.Add("mtp.logits", run.mtp.logits, logits);
   hidden_line.Add("mtp.eh_proj_out", run.mtp_trace.hidden[0], joined);
   hidden_line.Add("mtp.hidden", run.mtp_trace.hidden[1], hidden);
-  RETURN_IF_ERROR(AddKv(golden, fmt::format("mtp.kv.{}", layer), run.kv[layer], rows, c, &latent, &rope));
+  RETURN_IF_ERROR(
+      AddKv(golden, fmt::format("mtp.kv.{}", layer), run.kv[layer], rows, c, &latent, &rope));
   RouterLines router("mtp ", c.routed_scaling_factor);
-  RETURN_IF_ERROR(router.Add(golden, fmt::format("mtp.router.{}", layer), run.mtp_trace, 0, rows, c));
-  report->lines.insert(report->lines.end(), {logit_line.line(), hidden_line.line(), latent.line(), rope.line()});
+  RETURN_IF_ERROR(
+      router.Add(golden, fmt::format("mtp.router.{}", layer), run.mtp_trace, 0, rows, c));
+  report->lines.insert(report->lines.end(),
+                       {logit_line.line(), hidden_line.line(), latent.line(), rope.line()});
   router.AppendTo(report);
   return absl::OkStatus();
 }
@@ -149,21 +159,26 @@ absl::Status CompareF32(const VerifyRun& run, const Golden& golden, VerifyReport
   const ModelConfig& c = run.model->config();
   const int64_t rows = static_cast<int64_t>(run.prompt.size());
   ASSIGN_OR_RETURN(const auto logits, golden.Floats("logits", {rows, c.vocab_size}));
-  Deviation logit_line = Close("logits"), hidden_line = Close("hidden"), latent = Close("kv c_kv"), rope = Close("kv k_pe");
+  Deviation logit_line = Close("logits"), hidden_line = Close("hidden"), latent = Close("kv c_kv"),
+            rope = Close("kv k_pe");
   logit_line.Add("logits", run.one_pass.logits, logits);
   for (int i = 0; i <= c.num_layers; ++i) {
-    ASSIGN_OR_RETURN(const auto hidden, golden.Floats(fmt::format("hidden.{}", i), {rows, c.hidden_size}));
+    ASSIGN_OR_RETURN(const auto hidden,
+                     golden.Floats(fmt::format("hidden.{}", i), {rows, c.hidden_size}));
     hidden_line.Add(fmt::format("hidden.{}", i), run.trace.hidden[i], hidden);
   }
-  ASSIGN_OR_RETURN(const auto final_norm, golden.Floats("hidden.final_norm", {rows, c.hidden_size}));
+  ASSIGN_OR_RETURN(const auto final_norm,
+                   golden.Floats("hidden.final_norm", {rows, c.hidden_size}));
   hidden_line.Add("hidden.final_norm", run.trace.final_norm, final_norm);
   RouterLines router("", c.routed_scaling_factor);
   for (int layer = 0; layer < c.num_layers; ++layer) {
-    RETURN_IF_ERROR(AddKv(golden, fmt::format("kv.{}", layer), run.kv[layer], rows, c, &latent, &rope));
+    RETURN_IF_ERROR(
+        AddKv(golden, fmt::format("kv.{}", layer), run.kv[layer], rows, c, &latent, &rope));
     if (!c.IsMoeLayer(layer)) continue;
     RETURN_IF_ERROR(router.Add(golden, fmt::format("router.{}", layer), run.trace, layer, rows, c));
   }
-  report->lines.insert(report->lines.end(), {logit_line.line(), hidden_line.line(), latent.line(), rope.line()});
+  report->lines.insert(report->lines.end(),
+                       {logit_line.line(), hidden_line.line(), latent.line(), rope.line()});
   router.AppendTo(report);
   RETURN_IF_ERROR(CompareGreedy(run, golden, report));
   return run.mtp.rows > 0 ? CompareMtp(run, golden, report) : absl::OkStatus();

@@ -18,8 +18,10 @@ struct Runner {
   std::vector<int32_t> pages;
   std::unique_ptr<Forward> forward;
 
-  static absl::StatusOr<std::unique_ptr<Runner>> Create(std::shared_ptr<const Model> model, ThreadPool& pool, int tokens) {
-    auto runner = std::unique_ptr<Runner>(new Runner{model, pool, LocalExperts(model, pool), nullptr, {}, nullptr});
+  static absl::StatusOr<std::unique_ptr<Runner>> Create(std::shared_ptr<const Model> model,
+                                                        ThreadPool& pool, int tokens) {
+    auto runner = std::unique_ptr<Runner>(
+        new Runner{model, pool, LocalExperts(model, pool), nullptr, {}, nullptr});
     const int pages = (tokens + kPageTokens - 1) / kPageTokens;
     ASSIGN_OR_RETURN(runner->cache, KvCache::Create(model->config(), model->mode(), pages));
     runner->pages.resize(pages);
@@ -31,7 +33,8 @@ struct Runner {
   SequenceChunk Chunk(std::span<const TokenId> tokens, int start) const {
     return {.tokens = tokens, .start = start, .pages = pages, .all_logits = true};
   }
-  absl::StatusOr<StepResult> Step(std::span<const TokenId> tokens, int start, ForwardTrace* trace = nullptr) {
+  absl::StatusOr<StepResult> Step(std::span<const TokenId> tokens, int start,
+                                  ForwardTrace* trace = nullptr) {
     const SequenceChunk chunk = Chunk(tokens, start);
     return forward->Step({&chunk, 1}, {.trace = trace});
   }
@@ -39,7 +42,8 @@ struct Runner {
     const int width = cache->width();
     std::vector<float> values(static_cast<size_t>(tokens) * width);
     for (int t = 0; t < tokens; ++t) {
-      const uint8_t* entry = cache->PageLayer(pages[t / kPageTokens], layer) + t % kPageTokens * cache->TokenBytes();
+      const uint8_t* entry =
+          cache->PageLayer(pages[t / kPageTokens], layer) + t % kPageTokens * cache->TokenBytes();
       float* out = &values[static_cast<size_t>(t) * width];
       if (model->mode() == ComputeMode::kBF16) {
         kernels::DecodeBf16Row(reinterpret_cast<const uint16_t*>(entry), width, out);
@@ -64,7 +68,8 @@ absl::StatusOr<VerifyRun> RunForVerify(const VerifyRequest& request, const Golde
   ASSIGN_OR_RETURN(run.model, Model::Load(request.dir, {.mode = request.mode}));
   ASSIGN_OR_RETURN(const auto prompt, golden.Integers("input_ids"));
   ASSIGN_OR_RETURN(const auto greedy, golden.Integers("greedy_tokens"));
-  if (prompt.empty() || greedy.empty()) return InvalidArgument("{}: golden prompt or greedy tokens are empty", request.dir);
+  if (prompt.empty() || greedy.empty())
+    return InvalidArgument("{}: golden prompt or greedy tokens are empty", request.dir);
   run.prompt.assign(prompt.begin(), prompt.end());
   run.greedy.assign(greedy.begin(), greedy.end());
   const int tokens = static_cast<int>(run.prompt.size());
@@ -73,12 +78,14 @@ absl::StatusOr<VerifyRun> RunForVerify(const VerifyRequest& request, const Golde
 
   ASSIGN_OR_RETURN(const auto whole, Runner::Create(run.model, pool, total));
   ASSIGN_OR_RETURN(run.one_pass, whole->Step(run.prompt, 0, &run.trace));
-  for (int layer = 0; layer < run.model->config().num_layers; ++layer) run.kv.push_back(whole->ReadKv(layer, tokens));
+  for (int layer = 0; layer < run.model->config().num_layers; ++layer)
+    run.kv.push_back(whole->ReadKv(layer, tokens));
 
   ASSIGN_OR_RETURN(const auto pieces, Runner::Create(run.model, pool, total));
   for (int start = 0; start < tokens; start += request.chunk_tokens) {
     const int count = std::min(request.chunk_tokens, tokens - start);
-    ASSIGN_OR_RETURN(const StepResult part, pieces->Step(std::span(run.prompt).subspan(start, count), start));
+    ASSIGN_OR_RETURN(const StepResult part,
+                     pieces->Step(std::span(run.prompt).subspan(start, count), start));
     Append(part, &run.in_chunks);
   }
 
@@ -88,14 +95,16 @@ absl::StatusOr<VerifyRun> RunForVerify(const VerifyRequest& request, const Golde
   run.decoded.logits.assign(run.in_chunks.logits.end() - vocab, run.in_chunks.logits.end());
   run.decoded.hidden.assign(run.in_chunks.hidden.end() - hidden, run.in_chunks.hidden.end());
   for (size_t i = 0; i + 1 < run.greedy.size(); ++i) {
-    ASSIGN_OR_RETURN(const StepResult step, pieces->Step({&run.greedy[i], 1}, tokens + static_cast<int>(i)));
+    ASSIGN_OR_RETURN(const StepResult step,
+                     pieces->Step({&run.greedy[i], 1}, tokens + static_cast<int>(i)));
     Append(step, &run.decoded);
   }
 
   if (run.model->has_mtp() && golden.Has("mtp.input_ids")) {
     ASSIGN_OR_RETURN(const auto ids, golden.Integers("mtp.input_ids", {tokens}));
     const std::vector<TokenId> next(ids.begin(), ids.end());
-    ASSIGN_OR_RETURN(run.mtp, whole->forward->MtpStep(whole->Chunk(next, 0), run.one_pass.hidden, {.trace = &run.mtp_trace}));
+    ASSIGN_OR_RETURN(run.mtp, whole->forward->MtpStep(whole->Chunk(next, 0), run.one_pass.hidden,
+                                                      {.trace = &run.mtp_trace}));
     run.kv.push_back(whole->ReadKv(run.model->config().num_layers, tokens));
   }
   return run;

@@ -13,14 +13,14 @@ namespace conclave {
 struct VerifyRun {
   std::shared_ptr<const Model> model;
   std::vector<TokenId> prompt;
-  std::vector<TokenId> greedy;                      // golden tokens: what is fed, step after step
-  ForwardTrace trace;                               // one pass
-  StepResult one_pass;                              // all rows
-  StepResult in_chunks;                             // all rows
-  std::vector<std::vector<float>> kv;               // [layers][tokens, width], MTP layers last
-  StepResult decoded;                               // [greedy tokens] rows, each from a step of one token
+  std::vector<TokenId> greedy;         // golden tokens: what is fed, step after step
+  ForwardTrace trace;                  // one pass
+  StepResult one_pass;                 // all rows
+  StepResult in_chunks;                // all rows
+  std::vector<std::vector<float>> kv;  // [layers][tokens, width], MTP layers last
+  StepResult decoded;                  // [greedy tokens] rows, each from a step of one token
   ForwardTrace mtp_trace;
-  StepResult mtp;                                   // all rows; empty without MTP
+  StepResult mtp;  // all rows; empty without MTP
 };
 
 absl::StatusOr<VerifyRun> RunForVerify(const VerifyRequest& request, const Golden& golden);

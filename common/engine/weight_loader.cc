@@ -15,12 +15,15 @@ using kernels::WeightType;
 
 absl::StatusOr<WeightType> ToWeightType(const TensorView& view) {
   switch (view.type) {
-    case TensorType::kF32: return WeightType::kF32;
-    case TensorType::kBF16: return WeightType::kBf16;
-    case TensorType::kF8E4M3: return WeightType::kFp8;
+    case TensorType::kF32:
+      return WeightType::kF32;
+    case TensorType::kBF16:
+      return WeightType::kBf16;
+    case TensorType::kF8E4M3:
+      return WeightType::kFp8;
     default:
-      return InvalidArgument("tensor {} has dtype {}, a weight must be F32, BF16 or F8_E4M3", view.name,
-                             TensorTypeName(view.type));
+      return InvalidArgument("tensor {} has dtype {}, a weight must be F32, BF16 or F8_E4M3",
+                             view.name, TensorTypeName(view.type));
   }
 }
 
@@ -38,7 +41,8 @@ void ReleasePages(const TensorView& view) {
   if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
-absl::StatusOr<WeightLoader::Source> WeightLoader::OpenWeight(const std::string& name, int64_t n, int64_t k) const {
+absl::StatusOr<WeightLoader::Source> WeightLoader::OpenWeight(const std::string& name, int64_t n,
+                                                              int64_t k) const {
   Source source;
   ASSIGN_OR_RETURN(source.view, checkpoint_.Get(name + ".weight", {n, k}));
   ASSIGN_OR_RETURN(source.weight.type, ToWeightType(source.view));
@@ -47,26 +51,30 @@ absl::StatusOr<WeightLoader::Source> WeightLoader::OpenWeight(const std::string&
   source.weight.data = source.view.data;
   if (source.weight.type != WeightType::kFp8) return source;
   if (config_.fp8_block != kernels::kKBlock) {
-    return InvalidArgument("tensor {} is F8_E4M3, but config.json has weight blocks of {}; only {} x {} is known",
-                           source.view.name, config_.fp8_block, kernels::kKBlock, kernels::kKBlock);
+    return InvalidArgument(
+        "tensor {} is F8_E4M3, but config.json has weight blocks of {}; only {} x {} is known",
+        source.view.name, config_.fp8_block, kernels::kKBlock, kernels::kKBlock);
   }
   const int64_t block = kernels::kKBlock;
   ASSIGN_OR_RETURN(TensorView scales,
-                   checkpoint_.Get(name + ".weight_scale_inv", {(n + block - 1) / block, (k + block - 1) / block}));
+                   checkpoint_.Get(name + ".weight_scale_inv",
+                                   {(n + block - 1) / block, (k + block - 1) / block}));
   if (scales.type != TensorType::kF32) {
-    return InvalidArgument("tensor {} has dtype {}, scales must be F32", scales.name, TensorTypeName(scales.type));
+    return InvalidArgument("tensor {} has dtype {}, scales must be F32", scales.name,
+                           TensorTypeName(scales.type));
   }
   for (int64_t i = 0; i < scales.Elements(); ++i) {
     float scale;
     std::memcpy(&scale, scales.data + 4 * i, 4);
-    if (!std::isfinite(scale)) return InvalidArgument("tensor {}: scale {} is {}", scales.name, i, scale);
+    if (!std::isfinite(scale))
+      return InvalidArgument("tensor {}: scale {} is {}", scales.name, i, scale);
   }
   source.weight.scales = scales.data;
   return source;
 }
 
-absl::StatusOr<Linear> WeightLoader::PackPart(const Source& source, int64_t row_begin, int64_t row_count,
-                                              bool transposed) const {
+absl::StatusOr<Linear> WeightLoader::PackPart(const Source& source, int64_t row_begin,
+                                              int64_t row_count, bool transposed) const {
   const kernels::PackSpec spec{source.weight, row_begin, row_count, transposed};
   Linear linear;
   linear.m = kernels::PlanPack(spec);
@@ -74,15 +82,17 @@ absl::StatusOr<Linear> WeightLoader::PackPart(const Source& source, int64_t row_
   ASSIGN_OR_RETURN(linear.scales, Buffer::Create(linear.m.scale_count() * 4));
   int64_t row = 0, col = 0;
   if (!kernels::Pack(spec, linear.data.data(), linear.scales.As<float>(), &row, &col)) {
-    return InvalidArgument("tensor {}: the code at [{}, {}] is not a number; the checkpoint is damaged", source.view.name,
-                           row, col);
+    return InvalidArgument(
+        "tensor {}: the code at [{}, {}] is not a number; the checkpoint is damaged",
+        source.view.name, row, col);
   }
   linear.m.data = linear.data.data();
   linear.m.scales = linear.scales.As<float>();
   return linear;
 }
 
-absl::StatusOr<Linear> WeightLoader::LoadLinear(const std::string& name, int64_t n, int64_t k) const {
+absl::StatusOr<Linear> WeightLoader::LoadLinear(const std::string& name, int64_t n,
+                                                int64_t k) const {
   ASSIGN_OR_RETURN(const Source source, OpenWeight(name, n, k));
   ASSIGN_OR_RETURN(Linear linear, PackPart(source, 0, n, false));
   ReleasePages(source.view);
@@ -95,7 +105,8 @@ absl::Status WeightLoader::LoadKvB(const std::string& name, AttentionWeights* at
   ASSIGN_OR_RETURN(const Source source, OpenWeight(name, c.num_heads * per_head, c.kv_lora_rank));
   for (int h = 0; h < c.num_heads; ++h) {
     ASSIGN_OR_RETURN(Linear uk, PackPart(source, h * per_head, c.qk_nope_head_dim, true));
-    ASSIGN_OR_RETURN(Linear uv, PackPart(source, h * per_head + c.qk_nope_head_dim, c.v_head_dim, false));
+    ASSIGN_OR_RETURN(Linear uv,
+                     PackPart(source, h * per_head + c.qk_nope_head_dim, c.v_head_dim, false));
     attention->uk.push_back(std::move(uk));
     attention->uv.push_back(std::move(uv));
   }
@@ -103,7 +114,8 @@ absl::Status WeightLoader::LoadKvB(const std::string& name, AttentionWeights* at
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<float>> WeightLoader::LoadVector(const std::string& name, int64_t n) const {
+absl::StatusOr<std::vector<float>> WeightLoader::LoadVector(const std::string& name,
+                                                            int64_t n) const {
   ASSIGN_OR_RETURN(const TensorView view, checkpoint_.Get(name, {n}));
   std::vector<float> values(n);
   if (view.type == TensorType::kF32) {
@@ -115,12 +127,14 @@ absl::StatusOr<std::vector<float>> WeightLoader::LoadVector(const std::string& n
       values[i] = kernels::DecodeBf16(bits);
     }
   } else {
-    return InvalidArgument("tensor {} has dtype {}, expected F32 or BF16", name, TensorTypeName(view.type));
+    return InvalidArgument("tensor {} has dtype {}, expected F32 or BF16", name,
+                           TensorTypeName(view.type));
   }
   return values;
 }
 
-absl::StatusOr<FfnWeights> WeightLoader::LoadFfn(const std::string& prefix, int64_t hidden, int64_t inner) const {
+absl::StatusOr<FfnWeights> WeightLoader::LoadFfn(const std::string& prefix, int64_t hidden,
+                                                 int64_t inner) const {
   FfnWeights ffn;
   ASSIGN_OR_RETURN(ffn.gate, LoadLinear(prefix + "gate_proj", inner, hidden));
   ASSIGN_OR_RETURN(ffn.up, LoadLinear(prefix + "up_proj", inner, hidden));
@@ -129,10 +143,12 @@ absl::StatusOr<FfnWeights> WeightLoader::LoadFfn(const std::string& prefix, int6
 }
 
 absl::StatusOr<Embedding> WeightLoader::LoadEmbedding(const std::string& name) const {
-  ASSIGN_OR_RETURN(const TensorView view, checkpoint_.Get(name, {config_.vocab_size, config_.hidden_size}));
+  ASSIGN_OR_RETURN(const TensorView view,
+                   checkpoint_.Get(name, {config_.vocab_size, config_.hidden_size}));
   Embedding embedding;
   ASSIGN_OR_RETURN(embedding.type, ToWeightType(view));
-  if (embedding.type == WeightType::kFp8) return InvalidArgument("tensor {} is F8_E4M3, expected BF16 or F32", name);
+  if (embedding.type == WeightType::kFp8)
+    return InvalidArgument("tensor {} is F8_E4M3, expected BF16 or F32", name);
   embedding.width = config_.hidden_size;
   ASSIGN_OR_RETURN(embedding.rows, Buffer::Create(view.bytes));
   std::memcpy(embedding.rows.data(), view.data, view.bytes);
@@ -142,8 +158,8 @@ absl::StatusOr<Embedding> WeightLoader::LoadEmbedding(const std::string& name) c
 
 bool WeightLoader::SameTensor(const std::string& a, const std::string& b) const {
   const auto first = checkpoint_.Get(a), second = checkpoint_.Get(b);
-  return first.ok() && second.ok() && first->type == second->type && first->shape == second->shape &&
-         std::memcmp(first->data, second->data, first->bytes) == 0;
+  return first.ok() && second.ok() && first->type == second->type &&
+         first->shape == second->shape && std::memcmp(first->data, second->data, first->bytes) == 0;
 }
 
 void Embedding::Read(int64_t id, float* out) const {
@@ -152,8 +168,8 @@ void Embedding::Read(int64_t id, float* out) const {
   for (int64_t k = 0; k < width; ++k) {
     const uint8_t* p = packed == nullptr
                            ? rows.data() + (id * width + k) * bytes
-                           : packed->m.data + id / kernels::kTile * packed->m.tile_bytes() + k / group * 64 +
-                                 id % kernels::kTile * 4 + k % group * bytes;
+                           : packed->m.data + id / kernels::kTile * packed->m.tile_bytes() +
+                                 k / group * 64 + id % kernels::kTile * 4 + k % group * bytes;
     if (stored == WeightType::kBf16) {
       uint16_t bits;
       std::memcpy(&bits, p, 2);

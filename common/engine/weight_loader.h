@@ -1,4 +1,5 @@
-// Reads tensors of a checkpoint into packed form. Errors name the tensor, what it is and what was expected.
+// Reads tensors of a checkpoint into packed form. Errors name the tensor, what it is and what was
+// expected.
 #pragma once
 
 #include <string>
@@ -10,11 +11,12 @@
 
 namespace conclave {
 
-// Thread-safe; both references must outlive it. Source pages are given back to the system once packed, so
-// that a weight is in memory once.
+// Thread-safe; both references must outlive it. Source pages are given back to the system once
+// packed, so that a weight is in memory once.
 class WeightLoader {
  public:
-  WeightLoader(const Checkpoint& checkpoint, const ModelConfig& config) : checkpoint_(checkpoint), config_(config) {}
+  WeightLoader(const Checkpoint& checkpoint, const ModelConfig& config)
+      : checkpoint_(checkpoint), config_(config) {}
 
   // `<name>.weight` [n, k], with `<name>.weight_scale_inv` when it is e4m3.
   absl::StatusOr<Linear> LoadLinear(const std::string& name, int64_t n, int64_t k) const;
@@ -22,7 +24,8 @@ class WeightLoader {
   absl::Status LoadKvB(const std::string& name, AttentionWeights* attention) const;
   // Any dtype, as float32.
   absl::StatusOr<std::vector<float>> LoadVector(const std::string& name, int64_t n) const;
-  absl::StatusOr<FfnWeights> LoadFfn(const std::string& prefix, int64_t hidden, int64_t inner) const;
+  absl::StatusOr<FfnWeights> LoadFfn(const std::string& prefix, int64_t hidden,
+                                     int64_t inner) const;
   absl::StatusOr<Embedding> LoadEmbedding(const std::string& name) const;
   // True when both tensors exist with the same dtype, shape and bytes.
   bool SameTensor(const std::string& a, const std::string& b) const;
@@ -31,7 +34,8 @@ class WeightLoader {
  private:
   struct Source;
   absl::StatusOr<Source> OpenWeight(const std::string& name, int64_t n, int64_t k) const;
-  absl::StatusOr<Linear> PackPart(const Source& source, int64_t row_begin, int64_t row_count, bool transposed) const;
+  absl::StatusOr<Linear> PackPart(const Source& source, int64_t row_begin, int64_t row_count,
+                                  bool transposed) const;
 
   const Checkpoint& checkpoint_;
   const ModelConfig& config_;

@@ -34,8 +34,8 @@ struct Embedding {
   void Read(int64_t id, float* out) const;
 };
 
-// kv_b_proj is kept once per head in each of its two roles: W_uk takes q_nope into the latent space,
-// W_uv takes the mixed latents out of it.
+// kv_b_proj is kept once per head in each of its two roles: W_uk takes q_nope into the latent
+// space, W_uv takes the mixed latents out of it.
 struct AttentionWeights {
   std::vector<float> input_norm;  // [hidden]
   Linear q_a;                     // [q_lora, hidden]; empty without q_lora
@@ -58,10 +58,10 @@ struct LayerWeights {
 };
 
 struct MtpWeights {
-  std::vector<float> embed_norm;   // enorm [hidden]
-  std::vector<float> hidden_norm;  // hnorm [hidden]
-  std::vector<float> head_norm;    // shared_head.norm [hidden]
-  Linear eh_proj;                  // [hidden, 2 * hidden], the embedding half first
+  std::vector<float> embed_norm;       // enorm [hidden]
+  std::vector<float> hidden_norm;      // hnorm [hidden]
+  std::vector<float> head_norm;        // shared_head.norm [hidden]
+  Linear eh_proj;                      // [hidden, 2 * hidden], the embedding half first
   std::optional<Embedding> embedding;  // only when it differs from the model's own
   std::optional<Linear> head;          // likewise
 };

@@ -13,8 +13,8 @@ BlockPool::BlockPool(int pages) : total_(pages), state_(pages, State::kFree) {
 absl::StatusOr<std::vector<int32_t>> BlockPool::Allocate(int pages) {
   if (pages < 0) return InvalidArgument("{} KV pages asked for", pages);
   if (pages > free()) {
-    return ResourceExhausted("{} KV pages asked for, {} of {} are free ({} quarantined)", pages, free(),
-                             total_, quarantined_);
+    return ResourceExhausted("{} KV pages asked for, {} of {} are free ({} quarantined)", pages,
+                             free(), total_, quarantined_);
   }
   std::vector<int32_t> result(free_.rbegin(), free_.rbegin() + pages);
   free_.resize(free_.size() - pages);

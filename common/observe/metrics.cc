@@ -46,18 +46,28 @@ void Histogram::Observe(double value) {
 MetricRegistry::MetricRegistry() : impl_(std::make_unique<Impl>()) {}
 MetricRegistry::~MetricRegistry() = default;
 
-Counter MetricRegistry::GetCounter(const std::string& name, const std::string& help, const Labels& labels) {
+Counter MetricRegistry::GetCounter(const std::string& name, const std::string& help,
+                                   const Labels& labels) {
   Counter counter;
   counter.metric_ = MakeMetric(name, [&] {
-    return &prometheus::BuildCounter().Name(name).Help(help).Register(*impl_->collector->registry).Add(labels);
+    return &prometheus::BuildCounter()
+                .Name(name)
+                .Help(help)
+                .Register(*impl_->collector->registry)
+                .Add(labels);
   });
   return counter;
 }
 
-Gauge MetricRegistry::GetGauge(const std::string& name, const std::string& help, const Labels& labels) {
+Gauge MetricRegistry::GetGauge(const std::string& name, const std::string& help,
+                               const Labels& labels) {
   Gauge gauge;
   gauge.metric_ = MakeMetric(name, [&] {
-    return &prometheus::BuildGauge().Name(name).Help(help).Register(*impl_->collector->registry).Add(labels);
+    return &prometheus::BuildGauge()
+                .Name(name)
+                .Help(help)
+                .Register(*impl_->collector->registry)
+                .Add(labels);
   });
   return gauge;
 }
@@ -66,7 +76,11 @@ Histogram MetricRegistry::GetHistogram(const std::string& name, const std::strin
                                        const std::vector<double>& buckets, const Labels& labels) {
   Histogram histogram;
   histogram.metric_ = MakeMetric(name, [&] {
-    return &prometheus::BuildHistogram().Name(name).Help(help).Register(*impl_->collector->registry).Add(labels, buckets);
+    return &prometheus::BuildHistogram()
+                .Name(name)
+                .Help(help)
+                .Register(*impl_->collector->registry)
+                .Add(labels, buckets);
   });
   return histogram;
 }
@@ -75,7 +89,9 @@ std::shared_ptr<void> MetricRegistry::OnCollect(std::function<void()> refresh) {
   return impl_->collector->AddRefresh(std::move(refresh));
 }
 
-std::string MetricRegistry::Text() { return prometheus::TextSerializer().Serialize(impl_->collector->Collect()); }
+std::string MetricRegistry::Text() {
+  return prometheus::TextSerializer().Serialize(impl_->collector->Collect());
+}
 
 std::vector<double> LatencyBuckets() {
   std::vector<double> buckets;

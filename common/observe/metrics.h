@@ -1,5 +1,5 @@
-// Metrics over prometheus-cpp, whose headers stay inside this folder. Names start with "conclave_", are in
-// base units, and are documented where they are made (each service's metrics.h).
+// Metrics over prometheus-cpp, whose headers stay inside this folder. Names start with "conclave_",
+// are in base units, and are documented where they are made (each service's metrics.h).
 #pragma once
 
 #include <functional>
@@ -49,10 +49,10 @@ class MetricRegistry {
   Counter GetCounter(const std::string& name, const std::string& help, const Labels& labels = {});
   Gauge GetGauge(const std::string& name, const std::string& help, const Labels& labels = {});
   // `buckets`: ascending upper bounds.
-  Histogram GetHistogram(const std::string& name, const std::string& help, const std::vector<double>& buckets,
-                         const Labels& labels = {});
-  // Runs before every collection: the place to copy counters kept elsewhere into gauges. Remove with the
-  // returned handle's destruction.
+  Histogram GetHistogram(const std::string& name, const std::string& help,
+                         const std::vector<double>& buckets, const Labels& labels = {});
+  // Runs before every collection: the place to copy counters kept elsewhere into gauges. Remove
+  // with the returned handle's destruction.
   std::shared_ptr<void> OnCollect(std::function<void()> refresh);
   // The text format of Prometheus.
   std::string Text();

@@ -23,8 +23,8 @@ bool PortInUse(const std::string& host, int port) {
   if (fd < 0) return false;
   const int on = 1;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-  const bool in_use =
-      bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 && errno == EADDRINUSE;
+  const bool in_use = bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 &&
+                      errno == EADDRINUSE;
   close(fd);
   return in_use;
 }
@@ -40,12 +40,14 @@ MetricsServer::MetricsServer() : impl_(std::make_unique<Impl>()) {}
 MetricsServer::~MetricsServer() = default;
 
 absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Start(MetricRegistry& registry,
-                                                                    const std::string& host, int port) {
+                                                                    const std::string& host,
+                                                                    int port) {
   std::unique_ptr<MetricsServer> server(new MetricsServer);
   const std::string where = fmt::format("{}:{}", host, port);
   if (port != 0 && PortInUse(host, port)) {
-    return AlreadyExists("metrics: {} is in use by another process: choose another port, or 0 for a free one",
-                         where);
+    return AlreadyExists(
+        "metrics: {} is in use by another process: choose another port, or 0 for a free one",
+        where);
   }
   try {
     server->impl_->exposer = std::make_unique<prometheus::Exposer>(where, 2);
@@ -55,7 +57,8 @@ absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Start(MetricRegist
     server->impl_->collector = registry.impl_->collector;
     server->impl_->exposer->RegisterCollectable(server->impl_->collector, "/metrics");
   } catch (const std::exception& e) {
-    return Unavailable("metrics: cannot listen on {}: {}; is the address one of this machine?", where, e.what());
+    return Unavailable("metrics: cannot listen on {}: {}; is the address one of this machine?",
+                       where, e.what());
   }
   return server;
 }

@@ -12,8 +12,8 @@ namespace conclave {
 class MetricsServer {
  public:
   // port 0 = a free one. AlreadyExists naming host and port when it is in use.
-  static absl::StatusOr<std::unique_ptr<MetricsServer>> Start(MetricRegistry& registry, const std::string& host,
-                                                              int port);
+  static absl::StatusOr<std::unique_ptr<MetricsServer>> Start(MetricRegistry& registry,
+                                                              const std::string& host, int port);
   ~MetricsServer();
   const std::string& address() const { return address_; }  // "host:port"
 

@@ -18,8 +18,8 @@
 
 namespace conclave {
 
-// The registry with the refreshers in front of it. Thread-safe. Shared, because refresh handles and the
-// HTTP exposer may outlive the MetricRegistry by a moment.
+// The registry with the refreshers in front of it. Thread-safe. Shared, because refresh handles and
+// the HTTP exposer may outlive the MetricRegistry by a moment.
 class Collector : public prometheus::Collectable, public std::enable_shared_from_this<Collector> {
  public:
   std::shared_ptr<void> AddRefresh(std::function<void()> refresh);
@@ -28,7 +28,8 @@ class Collector : public prometheus::Collectable, public std::enable_shared_from
   const std::shared_ptr<prometheus::Registry> registry = std::make_shared<prometheus::Registry>();
 
  private:
-  // Held while refreshers run: once a handle's destructor returned, its function does not run any more.
+  // Held while refreshers run: once a handle's destructor returned, its function does not run any
+  // more.
   mutable Mutex mu_;
   std::map<uint64_t, std::function<void()>> refreshers_ GUARDED_BY(mu_);
   uint64_t next_ GUARDED_BY(mu_) = 0;

@@ -10,7 +10,11 @@ namespace conclave {
 
 LayerPlan::LayerPlan(int experts, int hosts, int copies, std::vector<std::vector<int>> kept,
                      const std::vector<int>& slots_so_far)
-    : experts_(experts), hosts_(hosts), copies_(copies), holds_(hosts, std::vector<char>(experts, 0)), used_(hosts, 0) {
+    : experts_(experts),
+      hosts_(hosts),
+      copies_(copies),
+      holds_(hosts, std::vector<char>(experts, 0)),
+      used_(hosts, 0) {
   CONCLAVE_CHECK(copies >= 1 && copies <= hosts);
   for (int e = 0; e < experts; ++e) {
     for (int host : kept[e]) {
@@ -63,19 +67,22 @@ void LayerPlan::DropSurplusCopies() {
   }
 }
 
-// Every host gets the same number of slots; the odd ones go where most copies would otherwise have to leave.
+// Every host gets the same number of slots; the odd ones go where most copies would otherwise have
+// to leave.
 void LayerPlan::SetQuotas(const std::vector<int>& slots_so_far) {
   const int total = experts_ * copies_;
   quota_.assign(hosts_, total / hosts_);
   std::vector<int> order(hosts_);
   std::iota(order.begin(), order.end(), 0);
   std::sort(order.begin(), order.end(), [&](int a, int b) {
-    return std::make_tuple(-used_[a], slots_so_far[a], a) < std::make_tuple(-used_[b], slots_so_far[b], b);
+    return std::make_tuple(-used_[a], slots_so_far[a], a) <
+           std::make_tuple(-used_[b], slots_so_far[b], b);
   });
   for (int i = 0; i < total % hosts_; ++i) ++quota_[order[i]];
 }
 
-// A host over its quota gives up the experts that have most copies left: no expert loses two needlessly.
+// A host over its quota gives up the experts that have most copies left: no expert loses two
+// needlessly.
 void LayerPlan::DropSurplusSlots() {
   std::vector<int> count(experts_);
   for (int e = 0; e < experts_; ++e) count[e] = CountOf(e);
@@ -113,8 +120,9 @@ int LayerPlan::HostWithRoom(int expert) const {
   return best;
 }
 
-// Breadth first over hosts: a full host can be entered by a copy that it lacks, and left by one that is new in
-// this plan for any host that lacks that one; a host with room ends the chain. Kept copies stay untouched.
+// Breadth first over hosts: a full host can be entered by a copy that it lacks, and left by one
+// that is new in this plan for any host that lacks that one; a host with room ends the chain. Kept
+// copies stay untouched.
 bool LayerPlan::PlaceByChain(int expert) {
   struct Step {
     int from = -1;   // the host that gives `moved` up, -1 at the start of the chain
@@ -150,10 +158,11 @@ bool LayerPlan::PlaceByChain(int expert) {
   return false;
 }
 
-// Every host with room holds `expert`, every host without it is full. Let `roomy` be one of the first kind
-// and `full` one of the second. Quotas differ by at most one, so `full` holds at least as many experts as
-// `roomy`, and since `roomy` holds `expert` and `full` does not, `full` has one that `roomy` lacks: it moves
-// over. PlaceByChain found none that is new in this plan, so a kept copy has to move.
+// Every host with room holds `expert`, every host without it is full. Let `roomy` be one of the
+// first kind and `full` one of the second. Quotas differ by at most one, so `full` holds at least
+// as many experts as `roomy`, and since `roomy` holds `expert` and `full` does not, `full` has one
+// that `roomy` lacks: it moves over. PlaceByChain found none that is new in this plan, so a kept
+// copy has to move.
 void LayerPlan::PlaceBySwap(int expert) {
   for (int roomy = 0; roomy < hosts_; ++roomy) {
     if (used_[roomy] >= quota_[roomy]) continue;

@@ -5,12 +5,13 @@
 
 namespace conclave {
 
-// Every expert gets `copies` distinct hosts (copies <= hosts), hosts' slot counts differ by at most one, and
-// as many of the kept copies stay as those two allow. Deterministic. Not thread-safe; Solve once.
+// Every expert gets `copies` distinct hosts (copies <= hosts), hosts' slot counts differ by at most
+// one, and as many of the kept copies stay as those two allow. Deterministic. Not thread-safe;
+// Solve once.
 class LayerPlan {
  public:
-  // `kept`: host indices per expert, distinct. `slots_so_far`: per host over earlier layers; hosts with fewer
-  // get the odd slots.
+  // `kept`: host indices per expert, distinct. `slots_so_far`: per host over earlier layers; hosts
+  // with fewer get the odd slots.
   LayerPlan(int experts, int hosts, int copies, std::vector<std::vector<int>> kept,
             const std::vector<int>& slots_so_far);
   std::vector<std::vector<int>> Solve();  // [experts][copies], ascending host indices
@@ -22,7 +23,8 @@ class LayerPlan {
   void Fill();
   // A host that may take a copy of `expert`, -1 when all with room hold it already.
   int HostWithRoom(int expert) const;
-  // Makes room along a chain of moves of copies that are new in this plan. False when there is none.
+  // Makes room along a chain of moves of copies that are new in this plan. False when there is
+  // none.
   bool PlaceByChain(int expert);
   // Makes room by moving one other expert: always possible when HostWithRoom finds none.
   void PlaceBySwap(int expert);

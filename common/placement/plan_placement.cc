@@ -8,18 +8,23 @@
 namespace conclave {
 namespace {
 
-absl::Status Check(const PlacementShape& shape, const std::vector<PlacementHost>& hosts, int replicas) {
+absl::Status Check(const PlacementShape& shape, const std::vector<PlacementHost>& hosts,
+                   int replicas) {
   if (hosts.empty()) {
-    return FailedPrecondition("no expert host to place {} experts on: start at least one", shape.experts);
+    return FailedPrecondition("no expert host to place {} experts on: start at least one",
+                              shape.experts);
   }
-  if (replicas < 1) return InvalidArgument("{} replicas of every expert asked for, must be at least 1", replicas);
-  if (shape.layers < 0 || shape.first_moe_layer < 0 || (shape.experts < 1 && shape.first_moe_layer < shape.layers)) {
+  if (replicas < 1)
+    return InvalidArgument("{} replicas of every expert asked for, must be at least 1", replicas);
+  if (shape.layers < 0 || shape.first_moe_layer < 0 ||
+      (shape.experts < 1 && shape.first_moe_layer < shape.layers)) {
     return InvalidArgument("placement of {} experts in layers {}..{} makes no sense", shape.experts,
                            shape.first_moe_layer, shape.layers);
   }
   std::set<std::string> ids;
   for (const PlacementHost& host : hosts) {
-    if (!ids.insert(host.id).second) return InvalidArgument("expert host {} is listed twice", host.id);
+    if (!ids.insert(host.id).second)
+      return InvalidArgument("expert host {} is listed twice", host.id);
   }
   return absl::OkStatus();
 }
@@ -33,10 +38,12 @@ std::vector<std::vector<int>> Kept(const PlacementMap& previous, int layer, int 
   if (static_cast<int>(old.size()) != experts) return kept;  // of another model
   for (int e = 0; e < experts; ++e) {
     for (const ExpertReplica& replica : old[e]) {
-      const auto it = std::find(hosts.begin(), hosts.end(), PlacementHost{replica.host, replica.incarnation});
+      const auto it =
+          std::find(hosts.begin(), hosts.end(), PlacementHost{replica.host, replica.incarnation});
       if (it == hosts.end()) continue;
       const int index = static_cast<int>(it - hosts.begin());
-      if (std::find(kept[e].begin(), kept[e].end(), index) == kept[e].end()) kept[e].push_back(index);
+      if (std::find(kept[e].begin(), kept[e].end(), index) == kept[e].end())
+        kept[e].push_back(index);
     }
   }
   return kept;
@@ -44,8 +51,9 @@ std::vector<std::vector<int>> Kept(const PlacementMap& previous, int layer, int 
 
 }  // namespace
 
-absl::StatusOr<PlacementMap> PlanPlacement(const PlacementShape& shape, const std::vector<PlacementHost>& hosts,
-                                           int replicas, const PlacementMap& previous) {
+absl::StatusOr<PlacementMap> PlanPlacement(const PlacementShape& shape,
+                                           const std::vector<PlacementHost>& hosts, int replicas,
+                                           const PlacementMap& previous) {
   RETURN_IF_ERROR(Check(shape, hosts, replicas));
   // By id, so that the order in which hosts were listed does not matter.
   std::vector<PlacementHost> sorted = hosts;

@@ -11,19 +11,20 @@ absl::Status ValidateExpert(const std::vector<ExpertReplica>& replicas, int laye
   std::set<std::string> hosts;
   double sum = 0;
   for (const ExpertReplica& replica : replicas) {
-    if (replica.host.empty()) return InvalidArgument("layer {} expert {}: a replica names no host", layer, expert);
+    if (replica.host.empty())
+      return InvalidArgument("layer {} expert {}: a replica names no host", layer, expert);
     if (!hosts.insert(replica.host).second) {
       return InvalidArgument("layer {} expert {} is twice on host {}", layer, expert, replica.host);
     }
     if (!(replica.share >= 0 && replica.share <= 1)) {
-      return InvalidArgument("layer {} expert {} host {}: share {} is not within 0..1", layer, expert,
-                             replica.host, replica.share);
+      return InvalidArgument("layer {} expert {} host {}: share {} is not within 0..1", layer,
+                             expert, replica.host, replica.share);
     }
     sum += replica.share;
   }
   if (std::abs(sum - 1) > 1e-3) {
-    return InvalidArgument("layer {} expert {}: the shares of its {} replicas sum to {}, not 1", layer, expert,
-                           replicas.size(), sum);
+    return InvalidArgument("layer {} expert {}: the shares of its {} replicas sum to {}, not 1",
+                           layer, expert, replicas.size(), sum);
   }
   return absl::OkStatus();
 }
@@ -32,7 +33,8 @@ absl::Status ValidateExpert(const std::vector<ExpertReplica>& replicas, int laye
 
 absl::Status ValidatePlacement(const PlacementMap& map, const PlacementShape& shape) {
   if (static_cast<int>(map.layers.size()) != shape.layers) {
-    return InvalidArgument("the placement map has {} layers, the model {}", map.layers.size(), shape.layers);
+    return InvalidArgument("the placement map has {} layers, the model {}", map.layers.size(),
+                           shape.layers);
   }
   for (int layer = 0; layer < shape.layers; ++layer) {
     const size_t experts = layer < shape.first_moe_layer ? 0 : static_cast<size_t>(shape.experts);

@@ -7,9 +7,9 @@
 
 namespace conclave {
 
-// gRPC's blocking calls look at sockets only while one of them waits. In a process without a server nobody
-// would complete a reconnect between failed calls but gRPC's own backup poll, every five seconds. Whoever
-// owns channels owns one of these; it sleeps in epoll and takes part in no call.
+// gRPC's blocking calls look at sockets only while one of them waits. In a process without a server
+// nobody would complete a reconnect between failed calls but gRPC's own backup poll, every five
+// seconds. Whoever owns channels owns one of these; it sleeps in epoll and takes part in no call.
 class BackgroundPoller {
  public:
   BackgroundPoller()

@@ -18,7 +18,8 @@ class NetworkChannels : public ChannelProvider {
     MutexLock lock(mu_);
     std::shared_ptr<grpc::Channel>& channel = channels_[address];
     if (channel == nullptr) {  // creating one does no I/O: it connects with its first call
-      channel = grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), ClientArguments());
+      channel =
+          grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), ClientArguments());
     }
     return channel;
   }
@@ -56,6 +57,8 @@ grpc::ChannelArguments InProcessArguments() {
   return args;
 }
 
-std::unique_ptr<ChannelProvider> MakeNetworkChannels() { return std::make_unique<NetworkChannels>(); }
+std::unique_ptr<ChannelProvider> MakeNetworkChannels() {
+  return std::make_unique<NetworkChannels>();
+}
 
 }  // namespace conclave

@@ -14,8 +14,9 @@ struct RpcMetrics::Impl {
                                {{"method", method}, {"code", code}});
   }
   Histogram Seconds(const std::string& method) {
-    return registry.GetHistogram("conclave_rpc_seconds", "Seconds from the start of a call to its end",
-                                 LatencyBuckets(), {{"method", method}});
+    return registry.GetHistogram("conclave_rpc_seconds",
+                                 "Seconds from the start of a call to its end", LatencyBuckets(),
+                                 {{"method", method}});
   }
   Gauge InFlight(const std::string& method) {
     return registry.GetGauge("conclave_rpc_in_flight", "Calls running now", {{"method", method}});
@@ -26,7 +27,10 @@ RpcMetrics::RpcMetrics(MetricRegistry& registry) : impl_(new Impl{registry}) {}
 RpcMetrics::~RpcMetrics() = default;
 
 CallScope::CallScope(RpcMetrics& metrics, std::string method, std::string request_id)
-    : metrics_(metrics), method_(std::move(method)), request_id_(std::move(request_id)), start_(Now()) {
+    : metrics_(metrics),
+      method_(std::move(method)),
+      request_id_(std::move(request_id)),
+      start_(Now()) {
   metrics_.impl_->InFlight(method_).Add(1);
 }
 
@@ -44,8 +48,12 @@ absl::Status CallScope::Finish(absl::Status status) {
   metrics_.impl_->Calls(method_, code).Add();
   if (!status.ok()) {
     const LogLevel level = absl::IsCancelled(status) ? LogLevel::kInfo : LogLevel::kWarning;
-    Log(level, "rpc failed", {{"method", method_}, {"request", request_id_}, {"code", code},
-                              {"seconds", seconds}, {"error", Message(status)}});
+    Log(level, "rpc failed",
+        {{"method", method_},
+         {"request", request_id_},
+         {"code", code},
+         {"seconds", seconds},
+         {"error", Message(status)}});
   }
   return status;
 }

@@ -1,4 +1,5 @@
-// What happens once around every call, whatever it does: count, latency by code, a log line for errors.
+// What happens once around every call, whatever it does: count, latency by code, a log line for
+// errors.
 #pragma once
 
 #include <memory>
@@ -23,8 +24,8 @@ class RpcMetrics {
   std::unique_ptr<Impl> impl_;
 };
 
-// Construct at the start of a call, Finish with its status at the end (the destructor alone counts as
-// CANCELLED). Thread-compatible.
+// Construct at the start of a call, Finish with its status at the end (the destructor alone counts
+// as CANCELLED). Thread-compatible.
 class CallScope {
  public:
   CallScope(RpcMetrics& metrics, std::string method, std::string request_id = "");

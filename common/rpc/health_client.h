@@ -10,6 +10,7 @@
 namespace conclave {
 
 // True when the whole server (service name "") is SERVING. Unavailable, DeadlineExceeded.
-absl::StatusOr<bool> CheckHealth(const std::shared_ptr<grpc::Channel>& channel, SteadyTime deadline);
+absl::StatusOr<bool> CheckHealth(const std::shared_ptr<grpc::Channel>& channel,
+                                 SteadyTime deadline);
 
 }  // namespace conclave

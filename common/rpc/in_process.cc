@@ -40,8 +40,9 @@ class InProcessChannels : public ChannelProvider {
   std::shared_ptr<grpc::Channel> Get(const std::string& address) override {
     if (std::shared_ptr<grpc::Channel> channel = find_(address)) return channel;
     // An abstract socket that nobody listens on: every call fails with UNAVAILABLE at once.
-    return grpc::CreateCustomChannel("unix-abstract:" + RandomName("no-in-process-server-" + address + "-"),
-                                     grpc::InsecureChannelCredentials(), ClientArguments());
+    return grpc::CreateCustomChannel(
+        "unix-abstract:" + RandomName("no-in-process-server-" + address + "-"),
+        grpc::InsecureChannelCredentials(), ClientArguments());
   }
 
  private:

@@ -11,10 +11,12 @@
 
 namespace conclave {
 
-absl::StatusOr<std::string> CallRaw(const std::shared_ptr<grpc::Channel>& channel, const char* method,
-                                    const std::string& request, SteadyTime deadline) {
+absl::StatusOr<std::string> CallRaw(const std::shared_ptr<grpc::Channel>& channel,
+                                    const char* method, const std::string& request,
+                                    SteadyTime deadline) {
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(RemainingMs(deadline)));
+  context.set_deadline(std::chrono::system_clock::now() +
+                       std::chrono::milliseconds(RemainingMs(deadline)));
   const grpc::internal::RpcMethod rpc(method, grpc::internal::RpcMethod::NORMAL_RPC, channel);
   grpc::Slice slice(request);
   const grpc::ByteBuffer sent(&slice, 1);
@@ -25,7 +27,8 @@ absl::StatusOr<std::string> CallRaw(const std::shared_ptr<grpc::Channel>& channe
   std::vector<grpc::Slice> slices;
   if (!received.Dump(&slices).ok()) return Internal("the answer to {} cannot be read", method);
   std::string bytes;
-  for (const grpc::Slice& part : slices) bytes.append(reinterpret_cast<const char*>(part.begin()), part.size());
+  for (const grpc::Slice& part : slices)
+    bytes.append(reinterpret_cast<const char*>(part.begin()), part.size());
   return bytes;
 }
 

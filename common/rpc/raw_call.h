@@ -1,5 +1,5 @@
-// One request and one response as bytes: for the standard services (health, reflection) whose generated
-// code Debian does not ship.
+// One request and one response as bytes: for the standard services (health, reflection) whose
+// generated code Debian does not ship.
 #pragma once
 
 #include <memory>
@@ -12,7 +12,8 @@
 namespace conclave {
 
 // `method`: "/package.Service/Method". A streaming method answers its first message. Thread-safe.
-absl::StatusOr<std::string> CallRaw(const std::shared_ptr<grpc::Channel>& channel, const char* method,
-                                    const std::string& request, SteadyTime deadline);
+absl::StatusOr<std::string> CallRaw(const std::shared_ptr<grpc::Channel>& channel,
+                                    const char* method, const std::string& request,
+                                    SteadyTime deadline);
 
 }  // namespace conclave

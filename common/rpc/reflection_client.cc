@@ -8,8 +8,8 @@
 namespace conclave {
 namespace {
 
-// grpc.reflection.v1alpha: list_services is field 7 of the request; the response's field 6 holds the list,
-// whose entries (field 1) hold a name (field 1).
+// grpc.reflection.v1alpha: list_services is field 7 of the request; the response's field 6 holds
+// the list, whose entries (field 1) hold a name (field 1).
 constexpr char kMethod[] = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
 constexpr char kListRequest[] = "\x3a\x01*";
 constexpr int kListField = 6, kEntryField = 1, kNameField = 1;

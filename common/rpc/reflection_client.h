@@ -11,7 +11,8 @@
 
 namespace conclave {
 
-// Full names, as the server lists them. Unavailable, DeadlineExceeded; Unimplemented without reflection.
+// Full names, as the server lists them. Unavailable, DeadlineExceeded; Unimplemented without
+// reflection.
 absl::StatusOr<std::vector<std::string>> ListServices(const std::shared_ptr<grpc::Channel>& channel,
                                                       SteadyTime deadline);
 

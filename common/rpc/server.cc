@@ -29,7 +29,8 @@ void InstallPlugins() {
   });
 }
 
-// gRPC only says that it could not listen; a bind of our own says why. OK when the address can be had.
+// gRPC only says that it could not listen; a bind of our own says why. OK when the address can be
+// had.
 absl::Status TryBind(const std::string& host, int port) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
@@ -49,10 +50,11 @@ absl::Status TryBind(const std::string& host, int port) {
   }
   freeaddrinfo(found);
   if (error == EADDRINUSE) {
-    return AlreadyExists("{}:{} is in use by another process: choose another port, or 0 for a free one", host,
-                         port);
+    return AlreadyExists(
+        "{}:{} is in use by another process: choose another port, or 0 for a free one", host, port);
   }
-  if (error != 0) return Unavailable("cannot listen on {}:{}: {}", host, port, std::strerror(error));
+  if (error != 0)
+    return Unavailable("cannot listen on {}:{}: {}", host, port, std::strerror(error));
   return absl::OkStatus();
 }
 
@@ -60,20 +62,24 @@ void Configure(grpc::ServerBuilder& builder, const RpcServerOptions& options) {
   builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_bytes));
   builder.SetMaxSendMessageSize(static_cast<int>(options.max_message_bytes));
   if (options.in_process != nullptr) return;  // no port, and nobody there who could freeze alone
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // else two processes could share one port
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT,
+                             0);  // else two processes could share one port
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 5000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 2000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kShortestPingIntervalMs);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                             kShortestPingIntervalMs);
 }
 
-// A channel into `server` over a socket pair. (gRPC's own in-process channel crashes when it is called after
-// its server ended.)
-absl::StatusOr<std::shared_ptr<grpc::Channel>> ConnectInProcess(grpc::Server* server, const std::string& name) {
+// A channel into `server` over a socket pair. (gRPC's own in-process channel crashes when it is
+// called after its server ended.)
+absl::StatusOr<std::shared_ptr<grpc::Channel>> ConnectInProcess(grpc::Server* server,
+                                                                const std::string& name) {
   int fds[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) != 0) {
-    return Unavailable("cannot make a socket pair for the in-process server {}: {}", name, std::strerror(errno));
+    return Unavailable("cannot make a socket pair for the in-process server {}: {}", name,
+                       std::strerror(errno));
   }
   grpc::AddInsecureChannelFromFd(server, fds[0]);
   return grpc::CreateCustomInsecureChannelFromFd(name, fds[1], InProcessArguments());
@@ -92,10 +98,11 @@ RpcServer::RpcServer() : impl_(std::make_unique<Impl>()) {}
 
 RpcServer::~RpcServer() { Shutdown(std::chrono::milliseconds(0)); }
 
-absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const RpcServerOptions& options,
-                                                            const std::vector<grpc::Service*>& services) {
+absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
+    const RpcServerOptions& options, const std::vector<grpc::Service*>& services) {
   if (options.max_message_bytes < 1 || options.max_message_bytes > INT32_MAX) {
-    return InvalidArgument("max_message_bytes is {}, must be within 1..{}", options.max_message_bytes, INT32_MAX);
+    return InvalidArgument("max_message_bytes is {}, must be within 1..{}",
+                           options.max_message_bytes, INT32_MAX);
   }
   InstallPlugins();
   grpc::ServerBuilder builder;
@@ -115,7 +122,8 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const RpcServerOptio
     result->address_ = fmt::format("{}:{}", options.host, port);
   } else {
     result->impl_->server = builder.BuildAndStart();
-    if (result->impl_->server == nullptr) return Internal("cannot start the in-process server {}", options.name);
+    if (result->impl_->server == nullptr)
+      return Internal("cannot start the in-process server {}", options.name);
     ASSIGN_OR_RETURN(auto channel, ConnectInProcess(result->impl_->server.get(), options.name));
     if (!options.in_process->impl_->Add(options.name, std::move(channel))) {
       return AlreadyExists("an in-process server named '{}' is running already", options.name);

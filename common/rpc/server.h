@@ -16,13 +16,14 @@
 
 namespace conclave {
 
-// Servers of one process, by name. Thread-safe. Must outlive the servers registered in it; its channel
-// providers may outlive it.
+// Servers of one process, by name. Thread-safe. Must outlive the servers registered in it; its
+// channel providers may outlive it.
 class InProcessNetwork {
  public:
   InProcessNetwork();
   ~InProcessNetwork();
-  // Get("name") gives an in-process channel; an unknown name a channel on which every call is UNAVAILABLE.
+  // Get("name") gives an in-process channel; an unknown name a channel on which every call is
+  // UNAVAILABLE.
   std::unique_ptr<ChannelProvider> Channels();
 
  private:
@@ -33,7 +34,7 @@ class InProcessNetwork {
 
 struct RpcServerOptions {
   std::string host = "127.0.0.1";
-  int port = 0;                           // 0 = a free one
+  int port = 0;                            // 0 = a free one
   InProcessNetwork* in_process = nullptr;  // set: no port at all, reachable there under `name` only
   std::string name;
   int64_t max_message_bytes = 64 << 20;
@@ -41,10 +42,11 @@ struct RpcServerOptions {
 
 class RpcServer {
  public:
-  // `services` must outlive the server. AlreadyExists naming host and port when the port is in use, or the
-  // in-process name when another server has it; Unavailable when `host` is no address of this machine.
-  static absl::StatusOr<std::unique_ptr<RpcServer>> Start(const RpcServerOptions& options,
-                                                          const std::vector<grpc::Service*>& services);
+  // `services` must outlive the server. AlreadyExists naming host and port when the port is in use,
+  // or the in-process name when another server has it; Unavailable when `host` is no address of
+  // this machine.
+  static absl::StatusOr<std::unique_ptr<RpcServer>> Start(
+      const RpcServerOptions& options, const std::vector<grpc::Service*>& services);
   ~RpcServer();
   // "host:port", or the in-process name: what goes into the member record.
   const std::string& address() const { return address_; }

@@ -1,5 +1,5 @@
-// Server-streaming over gRPC's callback API, made safe: one write in flight, a bounded queue behind it,
-// Finish once, cancellation told once. Callable from any thread.
+// Server-streaming over gRPC's callback API, made safe: one write in flight, a bounded queue behind
+// it, Finish once, cancellation told once. Callable from any thread.
 #pragma once
 
 #include <grpcpp/support/server_callback.h>
@@ -20,7 +20,8 @@ namespace conclave {
 template <typename Response>
 class ServerStream : public std::enable_shared_from_this<ServerStream<Response>> {
  public:
-  // `on_cancel` runs at most once, from a gRPC thread, when the client went away or its deadline passed.
+  // `on_cancel` runs at most once, from a gRPC thread, when the client went away or its deadline
+  // passed.
   static std::shared_ptr<ServerStream> Create(std::function<void()> on_cancel) {
     auto stream = std::shared_ptr<ServerStream>(new ServerStream(std::move(on_cancel)));
     stream->reactor_ = new Reactor(stream);
@@ -84,7 +85,8 @@ class ServerStream : public std::enable_shared_from_this<ServerStream<Response>>
     writing_ = false;
     if (!ok) {  // the stream is broken: nothing more can be written, it only has to be finished
       queue_.clear();
-      if (!finish_.has_value()) finish_ = grpc::Status(grpc::StatusCode::CANCELLED, "client went away");
+      if (!finish_.has_value())
+        finish_ = grpc::Status(grpc::StatusCode::CANCELLED, "client went away");
     }
     Pump();
   }

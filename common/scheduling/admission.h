@@ -43,8 +43,8 @@ struct AdmissionDecision {
   std::string reason;            // of kOverload and kTooLarge, with the numbers
 };
 
-// First come, first served: nobody is admitted while others are ahead. A request whose expected wait is
-// longer than its remaining time is refused at once instead of waiting in vain.
+// First come, first served: nobody is admitted while others are ahead. A request whose expected
+// wait is longer than its remaining time is refused at once instead of waiting in vain.
 AdmissionDecision DecideAdmission(const AdmissionRequest& request, const AdmissionState& state,
                                   const AdmissionLimits& limits);
 

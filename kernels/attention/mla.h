@@ -1,10 +1,10 @@
-// Multi-head latent attention in the absorbed form: queries already multiplied into the latent space
-// meet the cache [latent | rope] directly, and the answer is a mixture of latents. One vector lane is one
-// head, so a cached token is read once for 16 heads.
+// Multi-head latent attention in the absorbed form: queries already multiplied into the latent
+// space meet the cache [latent | rope] directly, and the answer is a mixture of latents. One vector
+// lane is one head, so a cached token is read once for 16 heads.
 //
 // Order (law 1): a row's context is cut into splits of kSplitTokens tokens, each cut into pages of
-// kPageTokens; pages are taken in order with the online softmax, splits are merged in order. Both cuts
-// depend on the position alone.
+// kPageTokens; pages are taken in order with the online softmax, splits are merged in order. Both
+// cuts depend on the position alone.
 #pragma once
 
 #include <cstdint>
@@ -23,13 +23,14 @@ struct MlaSplitParams {
   int rope = 0;    // values of the rotary part: keys only
   float scale = 1;
   bool kv_bf16 = false;
-  // Token t of page number i lies at kv + pages[i] * page_stride + t * (latent + rope) * sizeof(value).
+  // Token t of page number i lies at kv + pages[i] * page_stride + t * (latent + rope) *
+  // sizeof(value).
   const uint8_t* kv = nullptr;
   int64_t page_stride = 0;  // bytes
   const int32_t* pages = nullptr;
-  int64_t token_begin = 0;  // a multiple of kMlaSplitTokens
-  int64_t token_end = 0;    // at most token_begin + kMlaSplitTokens, more than token_begin
-  const float* q = nullptr;  // [latent + rope][kMlaHeads]
+  int64_t token_begin = 0;        // a multiple of kMlaSplitTokens
+  int64_t token_end = 0;          // at most token_begin + kMlaSplitTokens, more than token_begin
+  const float* q = nullptr;       // [latent + rope][kMlaHeads]
   float* page_scratch = nullptr;  // [kMlaPageTokens, latent + rope], used with kv_bf16
   float* max = nullptr;           // [kMlaHeads] out: largest score
   float* sum = nullptr;           // [kMlaHeads] out: sum of e^(score - max)

@@ -19,20 +19,23 @@ struct MlaKernel {
     for (int d = 0; d < width; ++d) {
       const V qd = V::Load(q + d * kMlaHeads);
 #pragma GCC unroll 8
-      for (int j = 0; j < J; ++j) acc[j] = V::Fma(V::Set1(kv[static_cast<int64_t>(j) * width + d]), qd, acc[j]);
+      for (int j = 0; j < J; ++j)
+        acc[j] = V::Fma(V::Set1(kv[static_cast<int64_t>(j) * width + d]), qd, acc[j]);
     }
     for (int j = 0; j < J; ++j) V::Mul(acc[j], scale).Store(out + j * kMlaHeads);
   }
 
   // mix[c] = mix[c] * keep + sum over tokens of weight * kv[token][c], for C values of c.
   template <int C>
-  static void Mix(const float* kv, const float* weights, int tokens, int width, V keep, float* mix) {
+  static void Mix(const float* kv, const float* weights, int tokens, int width, V keep,
+                  float* mix) {
     V acc[C];
     for (int c = 0; c < C; ++c) acc[c] = V::Mul(V::Load(mix + c * kMlaHeads), keep);
     for (int t = 0; t < tokens; ++t) {
       const V w = V::Load(weights + t * kMlaHeads);
 #pragma GCC unroll 8
-      for (int c = 0; c < C; ++c) acc[c] = V::Fma(w, V::Set1(kv[static_cast<int64_t>(t) * width + c]), acc[c]);
+      for (int c = 0; c < C; ++c)
+        acc[c] = V::Fma(w, V::Set1(kv[static_cast<int64_t>(t) * width + c]), acc[c]);
     }
     for (int c = 0; c < C; ++c) acc[c].Store(mix + c * kMlaHeads);
   }
@@ -56,11 +59,14 @@ struct MlaKernel {
     for (int64_t begin = p.token_begin; begin < p.token_end; begin += kMlaPageTokens) {
       const int64_t left = p.token_end - begin;
       const int tokens = left < kMlaPageTokens ? static_cast<int>(left) : kMlaPageTokens;
-      const float* kv = PageAsFloat(p, p.kv + p.pages[begin / kMlaPageTokens] * p.page_stride, tokens);
+      const float* kv =
+          PageAsFloat(p, p.kv + p.pages[begin / kMlaPageTokens] * p.page_stride, tokens);
       int t = 0;
       for (; t + kBlock <= tokens; t += kBlock)
-        Scores<kBlock>(kv + static_cast<int64_t>(t) * width, p.q, width, scale, weights + t * kMlaHeads);
-      for (; t < tokens; ++t) Scores<1>(kv + static_cast<int64_t>(t) * width, p.q, width, scale, weights + t * kMlaHeads);
+        Scores<kBlock>(kv + static_cast<int64_t>(t) * width, p.q, width, scale,
+                       weights + t * kMlaHeads);
+      for (; t < tokens; ++t)
+        Scores<1>(kv + static_cast<int64_t>(t) * width, p.q, width, scale, weights + t * kMlaHeads);
       V page_max = max;
       for (t = 0; t < tokens; ++t) page_max = V::Max(page_max, V::Load(weights + t * kMlaHeads));
       const V keep = ExpVec(V::Sub(max, page_max));
@@ -73,7 +79,8 @@ struct MlaKernel {
       }
       sum = V::Fma(sum, keep, page_sum);
       int c = 0;
-      for (; c + kBlock <= p.latent; c += kBlock) Mix<kBlock>(kv + c, weights, tokens, width, keep, p.mix + c * kMlaHeads);
+      for (; c + kBlock <= p.latent; c += kBlock)
+        Mix<kBlock>(kv + c, weights, tokens, width, keep, p.mix + c * kMlaHeads);
       for (; c < p.latent; ++c) Mix<1>(kv + c, weights, tokens, width, keep, p.mix + c * kMlaHeads);
     }
     max.Store(p.max);

@@ -18,7 +18,8 @@ void MlaMerge(const MlaMergeParams& p) {
       const float weight = Exp(p.max[s * kMlaHeads + h] - max);  // exactly 1 for a single split
       sum = sum + p.sum[s * kMlaHeads + h] * weight;
       const float* mix = p.mix + s * mix_stride + h;
-      for (int c = 0; c < p.latent; ++c) out[c] = out[c] + mix[static_cast<int64_t>(c) * kMlaHeads] * weight;
+      for (int c = 0; c < p.latent; ++c)
+        out[c] = out[c] + mix[static_cast<int64_t>(c) * kMlaHeads] * weight;
     }
     for (int c = 0; c < p.latent; ++c) out[c] = out[c] / sum;
   }

@@ -1,5 +1,5 @@
-#include "kernels/base/vec_portable.h"
 #include "kernels/attention/mla_kernel.h"
+#include "kernels/base/vec_portable.h"
 
 namespace conclave::kernels {
 

@@ -10,7 +10,8 @@ namespace {
 double CachedValue(const MlaSplitParams& p, int64_t token, int d) {
   const uint8_t* page = p.kv + p.pages[token / kMlaPageTokens] * p.page_stride;
   const int64_t i = (token % kMlaPageTokens) * (p.latent + p.rope) + d;
-  return p.kv_bf16 ? DecodeBf16(reinterpret_cast<const uint16_t*>(page)[i]) : reinterpret_cast<const float*>(page)[i];
+  return p.kv_bf16 ? DecodeBf16(reinterpret_cast<const uint16_t*>(page)[i])
+                   : reinterpret_cast<const float*>(page)[i];
 }
 
 }  // namespace
@@ -21,7 +22,8 @@ void MlaRef(const MlaSplitParams& p, float* out) {
     double max = -INFINITY, sum = 0;
     for (int64_t t = 0; t < p.token_end; ++t) {
       double score = 0;
-      for (int d = 0; d < p.latent + p.rope; ++d) score += CachedValue(p, t, d) * p.q[d * kMlaHeads + h];
+      for (int d = 0; d < p.latent + p.rope; ++d)
+        score += CachedValue(p, t, d) * p.q[d * kMlaHeads + h];
       weights[t] = score * p.scale;
       max = std::max(max, weights[t]);
     }

@@ -1,5 +1,6 @@
-// Which instruction set the kernels run on. All of them give the same bits: every kernel is one template
-// over a 16-lane vector whose operations are exactly rounded, so the choice is a matter of speed only.
+// Which instruction set the kernels run on. All of them give the same bits: every kernel is one
+// template over a 16-lane vector whose operations are exactly rounded, so the choice is a matter of
+// speed only.
 #pragma once
 
 #include <string_view>

@@ -1,5 +1,6 @@
-// e^x in float32 out of plain multiplies and adds, each rounded: the same bits in every instruction set
-// and on every machine, which libm does not promise. Largest error 2 ulp. Arguments are clamped to
+// e^x in float32 out of plain multiplies and adds, each rounded: the same bits in every instruction
+// set and on every machine, which libm does not promise. Largest error 2 ulp. Arguments are clamped
+// to
 // [-86, 88]. e^0 is exactly 1.
 #pragma once
 
@@ -38,7 +39,8 @@ struct ScalarLane {
   static ScalarLane Max(ScalarLane a, ScalarLane b) { return {a.v > b.v ? a.v : b.v}; }
   static ScalarLane Min(ScalarLane a, ScalarLane b) { return {a.v < b.v ? a.v : b.v}; }
   static ScalarLane ScaleByPowerOfTwo(ScalarLane a, ScalarLane n) {
-    return {std::bit_cast<float>(std::bit_cast<uint32_t>(a.v) + (static_cast<uint32_t>(static_cast<int32_t>(n.v)) << 23))};
+    return {std::bit_cast<float>(std::bit_cast<uint32_t>(a.v) +
+                                 (static_cast<uint32_t>(static_cast<int32_t>(n.v)) << 23))};
   }
 };
 static inline float Exp(float x) { return ExpVec(ScalarLane{x}).v; }

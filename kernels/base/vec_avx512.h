@@ -7,8 +7,8 @@
 
 namespace conclave::kernels::avx512 {
 
-// The upper half of the float32 of each non-negative e4m3 code, split into its two bytes: the low 7 bits
-// of a code are the index that vpermi2b takes.
+// The upper half of the float32 of each non-negative e4m3 code, split into its two bytes: the low 7
+// bits of a code are the index that vpermi2b takes.
 struct E4m3Table {
   alignas(64) uint8_t low[128];
   alignas(64) uint8_t high[128];
@@ -41,18 +41,24 @@ struct Vec {
   static Vec Max(Vec x, Vec y) { return {_mm512_max_ps(x.v, y.v)}; }
   static Vec Min(Vec x, Vec y) { return {_mm512_min_ps(x.v, y.v)}; }
   static Vec ScaleByPowerOfTwo(Vec x, Vec n) {
-    return {_mm512_castsi512_ps(
-        _mm512_add_epi32(_mm512_castps_si512(x.v), _mm512_slli_epi32(_mm512_cvtps_epi32(n.v), 23)))};
+    return {_mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(x.v),
+                                                 _mm512_slli_epi32(_mm512_cvtps_epi32(n.v), 23)))};
   }
-  static void DecodeF32(const uint8_t* p, Vec* w) { w[0] = Load(reinterpret_cast<const float*>(p)); }
+  static void DecodeF32(const uint8_t* p, Vec* w) {
+    w[0] = Load(reinterpret_cast<const float*>(p));
+  }
   static void DecodeBf16(const uint8_t* p, Vec* w) { Split(_mm512_loadu_si512(p), w); }
   static void DecodeFp8(const uint8_t* p, Vec* w) {
     // Per 128-bit lane: the first two codes of each of four channels, then the other two.
-    const __m512i order = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15));
+    const __m512i order =
+        _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15));
     const __m512i codes = _mm512_shuffle_epi8(_mm512_loadu_si512(p), order);
-    const __m512i low = _mm512_permutex2var_epi8(_mm512_load_si512(kE4m3.low), codes, _mm512_load_si512(kE4m3.low + 64));
-    __m512i high = _mm512_permutex2var_epi8(_mm512_load_si512(kE4m3.high), codes, _mm512_load_si512(kE4m3.high + 64));
-    high = _mm512_ternarylogic_epi32(high, codes, _mm512_set1_epi8(static_cast<char>(0x80)), 0xf8);  // high | (codes & sign)
+    const __m512i low = _mm512_permutex2var_epi8(_mm512_load_si512(kE4m3.low), codes,
+                                                 _mm512_load_si512(kE4m3.low + 64));
+    __m512i high = _mm512_permutex2var_epi8(_mm512_load_si512(kE4m3.high), codes,
+                                            _mm512_load_si512(kE4m3.high + 64));
+    high = _mm512_ternarylogic_epi32(high, codes, _mm512_set1_epi8(static_cast<char>(0x80)),
+                                     0xf8);  // high | (codes & sign)
     Split(_mm512_unpacklo_epi8(low, high), w);
     Split(_mm512_unpackhi_epi8(low, high), w + 2);
   }
@@ -64,7 +70,8 @@ struct Vec {
  private:
   static void Split(__m512i pairs, Vec* w) {
     w[0].v = _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16));
-    w[1].v = _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32(static_cast<int>(0xffff0000u))));
+    w[1].v = _mm512_castsi512_ps(
+        _mm512_and_si512(pairs, _mm512_set1_epi32(static_cast<int>(0xffff0000u))));
   }
 };
 

@@ -1,5 +1,5 @@
-// Sixteen float32 lanes in plain C++. The other vec_*.h define the same operations with intrinsics; a
-// kernel template instantiated with any of them gives the same bits.
+// Sixteen float32 lanes in plain C++. The other vec_*.h define the same operations with intrinsics;
+// a kernel template instantiated with any of them gives the same bits.
 #pragma once
 
 #include <cmath>
@@ -36,13 +36,25 @@ struct Vec {
   static Vec Fma(Vec a, Vec b, Vec c) {
     return Each([&](int i) { return std::fma(a.v[i], b.v[i], c.v[i]); });
   }
-  static Vec Add(Vec a, Vec b) { return Each([&](int i) { return a.v[i] + b.v[i]; }); }
-  static Vec Sub(Vec a, Vec b) { return Each([&](int i) { return a.v[i] - b.v[i]; }); }
-  static Vec Mul(Vec a, Vec b) { return Each([&](int i) { return a.v[i] * b.v[i]; }); }
-  static Vec Div(Vec a, Vec b) { return Each([&](int i) { return a.v[i] / b.v[i]; }); }
+  static Vec Add(Vec a, Vec b) {
+    return Each([&](int i) { return a.v[i] + b.v[i]; });
+  }
+  static Vec Sub(Vec a, Vec b) {
+    return Each([&](int i) { return a.v[i] - b.v[i]; });
+  }
+  static Vec Mul(Vec a, Vec b) {
+    return Each([&](int i) { return a.v[i] * b.v[i]; });
+  }
+  static Vec Div(Vec a, Vec b) {
+    return Each([&](int i) { return a.v[i] / b.v[i]; });
+  }
   // The second operand when either is NaN, as the hardware does.
-  static Vec Max(Vec a, Vec b) { return Each([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; }); }
-  static Vec Min(Vec a, Vec b) { return Each([&](int i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; }); }
+  static Vec Max(Vec a, Vec b) {
+    return Each([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });
+  }
+  static Vec Min(Vec a, Vec b) {
+    return Each([&](int i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; });
+  }
   // a * 2^n for integral n; the result must be a normal number.
   static Vec ScaleByPowerOfTwo(Vec a, Vec n) {
     return Each([&](int i) {
@@ -61,7 +73,9 @@ struct Vec {
     for (int i = 0; i < 64; ++i) w[i & 3].v[i >> 2] = DecodeE4m3(p[i]);
   }
   // Sixteen consecutive bf16.
-  static Vec LoadBf16(const uint16_t* p) { return Each([&](int i) { return kernels::DecodeBf16(p[i]); }); }
+  static Vec LoadBf16(const uint16_t* p) {
+    return Each([&](int i) { return kernels::DecodeBf16(p[i]); });
+  }
 };
 
 }  // namespace conclave::kernels::portable

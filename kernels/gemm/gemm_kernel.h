@@ -1,5 +1,5 @@
-// The GEMM over any 16-lane vector. Rows and tiles are blocked to reuse decoded weights and to hide the
-// latency of the multiply-add; a block's size never changes the order inside one output.
+// The GEMM over any 16-lane vector. Rows and tiles are blocked to reuse decoded weights and to hide
+// the latency of the multiply-add; a block's size never changes the order inside one output.
 #pragma once
 
 #include "kernels/gemm/gemm.h"
@@ -44,7 +44,8 @@ struct GemmKernel {
 #pragma GCC unroll 4
           for (int j = 0; j < kGroup; ++j)
 #pragma GCC unroll 8
-            for (int r = 0; r < R; ++r) acc[r][t] = V::Fma(V::Set1(x[r * p.x_stride + k + j]), w[j], acc[r][t]);
+            for (int r = 0; r < R; ++r)
+              acc[r][t] = V::Fma(V::Set1(x[r * p.x_stride + k + j]), w[j], acc[r][t]);
         }
       }
       if (k < end) {  // fewer than a group left, at the end of the row only
@@ -52,12 +53,14 @@ struct GemmKernel {
           V w[kGroup];
           Decode(data + t * tile_bytes + static_cast<int64_t>(k / kGroup) * 64, w);
           for (int j = 0; k + j < end; ++j)
-            for (int r = 0; r < R; ++r) acc[r][t] = V::Fma(V::Set1(x[r * p.x_stride + k + j]), w[j], acc[r][t]);
+            for (int r = 0; r < R; ++r)
+              acc[r][t] = V::Fma(V::Set1(x[r * p.x_stride + k + j]), w[j], acc[r][t]);
         }
         k = end;
       }
       for (int t = 0; t < T; ++t) {
-        const V scale = V::Set1(kType == WeightType::kFp8 ? m.scales[(tile + t) * blocks + block] : 1.0f);
+        const V scale =
+            V::Set1(kType == WeightType::kFp8 ? m.scales[(tile + t) * blocks + block] : 1.0f);
         for (int r = 0; r < R; ++r) total[r][t] = V::Fma(scale, acc[r][t], total[r][t]);
       }
     }
@@ -107,9 +110,12 @@ struct GemmKernel {
 template <class V>
 static void GemmTilesOn(const GemmParams& p, int tile_begin, int tile_end) {
   switch (p.w.type) {
-    case WeightType::kFp8: return GemmKernel<V, WeightType::kFp8>::Run(p, tile_begin, tile_end);
-    case WeightType::kBf16: return GemmKernel<V, WeightType::kBf16>::Run(p, tile_begin, tile_end);
-    case WeightType::kF32: return GemmKernel<V, WeightType::kF32>::Run(p, tile_begin, tile_end);
+    case WeightType::kFp8:
+      return GemmKernel<V, WeightType::kFp8>::Run(p, tile_begin, tile_end);
+    case WeightType::kBf16:
+      return GemmKernel<V, WeightType::kBf16>::Run(p, tile_begin, tile_end);
+    case WeightType::kF32:
+      return GemmKernel<V, WeightType::kF32>::Run(p, tile_begin, tile_end);
   }
 }
 

@@ -1,5 +1,5 @@
-#include "kernels/gemm/gemm_kernel.h"
 #include "kernels/base/vec_portable.h"
+#include "kernels/gemm/gemm_kernel.h"
 
 namespace conclave::kernels {
 

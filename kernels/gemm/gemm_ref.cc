@@ -10,7 +10,8 @@ namespace {
 // Stored value of channel n at input k, without its scale.
 float StoredValue(const PackedMatrix& m, int n, int k) {
   const int group = GroupSize(m.type);
-  const uint8_t* p = m.data + (n / kTile) * m.tile_bytes() + (k / group) * 64 + (n % kTile) * 4 + (k % group) * (4 / group);
+  const uint8_t* p = m.data + (n / kTile) * m.tile_bytes() + (k / group) * 64 + (n % kTile) * 4 +
+                     (k % group) * (4 / group);
   if (m.type == WeightType::kFp8) return DecodeE4m3(*p);
   if (m.type == WeightType::kBf16) {
     uint16_t bits;
@@ -35,7 +36,8 @@ void GemmRef(const GemmParams& p) {
           if ((k + m.k_phase) / kKBlock != block) continue;
           acc = std::fma(p.x[row * p.x_stride + k], StoredValue(m, n, k), acc);
         }
-        const float scale = m.type == WeightType::kFp8 ? m.scales[(n / kTile) * m.k_blocks() + block] : 1.0f;
+        const float scale =
+            m.type == WeightType::kFp8 ? m.scales[(n / kTile) * m.k_blocks() + block] : 1.0f;
         total = std::fma(scale, acc, total);
       }
       p.out[row * p.out_stride + n] = total;

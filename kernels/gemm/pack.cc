@@ -6,7 +6,9 @@
 namespace conclave::kernels {
 namespace {
 
-int ElementBytes(WeightType type) { return type == WeightType::kFp8 ? 1 : type == WeightType::kBf16 ? 2 : 4; }
+int ElementBytes(WeightType type) {
+  return type == WeightType::kFp8 ? 1 : type == WeightType::kBf16 ? 2 : 4;
+}
 
 float SourceScale(const WeightSource& s, int64_t row, int64_t col) {
   float scale;
@@ -29,7 +31,8 @@ float SourceValue(const WeightSource& s, int64_t row, int64_t col) {
 }
 
 bool HasNan(const PackSpec& spec, int64_t* bad_row, int64_t* bad_col) {
-  const int64_t begin = spec.row_begin * spec.source.cols, end = begin + spec.row_count * spec.source.cols;
+  const int64_t begin = spec.row_begin * spec.source.cols,
+                end = begin + spec.row_count * spec.source.cols;
   for (int64_t i = begin; i < end; ++i) {
     if ((spec.source.data[i] & 0x7f) != 0x7f) continue;
     *bad_row = i / spec.source.cols;
@@ -69,7 +72,8 @@ void PackElements(const PackSpec& spec, const PackedMatrix& m, uint8_t* out) {
   for (int k = 0; k < m.k; ++k) {
     for (int n = 0; n < m.n; ++n) {
       const int64_t row = spec.row_begin + (spec.transposed ? k : n), col = spec.transposed ? n : k;
-      uint8_t* dst = out + (n / kTile) * m.tile_bytes() + (k / group) * 64 + (n % kTile) * 4 + (k % group) * bytes;
+      uint8_t* dst = out + (n / kTile) * m.tile_bytes() + (k / group) * 64 + (n % kTile) * 4 +
+                     (k % group) * bytes;
       if (convert) {
         const float value = SourceValue(spec.source, row, col);
         std::memcpy(dst, &value, 4);

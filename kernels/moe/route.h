@@ -17,9 +17,9 @@ struct RouteParams {
   float* weight = nullptr;        // [rows, k] out, aligned
 };
 
-// Scores s = sigmoid(logit), c = s + bias. A group scores the sum of its two largest c; experts outside
-// the best topk_group groups are -infinity; the k largest c are chosen. Ties go to the smaller index.
-// k must not exceed the experts of topk_group groups.
+// Scores s = sigmoid(logit), c = s + bias. A group scores the sum of its two largest c; experts
+// outside the best topk_group groups are -infinity; the k largest c are chosen. Ties go to the
+// smaller index. k must not exceed the experts of topk_group groups.
 void Route(const RouteParams& params);
 
 // The oracle in float64.

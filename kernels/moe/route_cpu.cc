@@ -61,7 +61,8 @@ void Route(const RouteParams& p) {
     float* weight = p.weight + static_cast<long>(row) * p.k;
     float sum = 0;
     for (int i = 0; i < p.k; ++i) sum += weight[i] = score[index[i]];
-    for (int i = 0; i < p.k; ++i) weight[i] = (p.normalise ? weight[i] / sum : weight[i]) * p.scaling;
+    for (int i = 0; i < p.k; ++i)
+      weight[i] = (p.normalise ? weight[i] / sum : weight[i]) * p.scaling;
   }
 }
 

@@ -28,14 +28,16 @@ void RouteRef(const RouteParams& p) {
     for (int i = 0; i < p.topk_group; ++i)
       for (int e = 0; e < size; ++e) experts.push_back(order[i] * size + e);
     std::sort(experts.begin(), experts.end());
-    std::stable_sort(experts.begin(), experts.end(), [&](int a, int b) { return choice[a] > choice[b]; });
+    std::stable_sort(experts.begin(), experts.end(),
+                     [&](int a, int b) { return choice[a] > choice[b]; });
     experts.resize(p.k);
     std::sort(experts.begin(), experts.end());
     double sum = 0;
     for (int e : experts) sum += score[e];
     for (int i = 0; i < p.k; ++i) {
       p.index[row * p.k + i] = experts[i];
-      p.weight[row * p.k + i] = static_cast<float>(score[experts[i]] / (p.normalise ? sum : 1) * p.scaling);
+      p.weight[row * p.k + i] =
+          static_cast<float>(score[experts[i]] / (p.normalise ? sum : 1) * p.scaling);
     }
   }
 }

@@ -16,7 +16,8 @@ static V SwiGluLanes(V gate, V up) {
 template <class V>
 static void SwiGluOn(const SwiGluParams& p) {
   int64_t i = 0;
-  for (; i + V::kLanes <= p.count; i += V::kLanes) SwiGluLanes(V::Load(p.gate + i), V::Load(p.up + i)).Store(p.out + i);
+  for (; i + V::kLanes <= p.count; i += V::kLanes)
+    SwiGluLanes(V::Load(p.gate + i), V::Load(p.up + i)).Store(p.out + i);
   if (i < p.count) {
     float gate[V::kLanes] = {}, up[V::kLanes] = {};
     for (int64_t j = i; j < p.count; ++j) gate[j - i] = p.gate[j], up[j - i] = p.up[j];

@@ -9,14 +9,15 @@ struct RmsNormParams {
   int rows = 0;
   int width = 0;
   float eps = 1e-6f;
-  const float* x = nullptr;  // [rows, x_stride]
-  int64_t x_stride = 0;      // values
+  const float* x = nullptr;       // [rows, x_stride]
+  int64_t x_stride = 0;           // values
   const float* weight = nullptr;  // [width]
   float* out = nullptr;           // [rows, out_stride]; may be x
   int64_t out_stride = 0;         // values
 };
 
-// Squares are summed in 16 interleaved chains, then added pairwise: one order for every instruction set.
+// Squares are summed in 16 interleaved chains, then added pairwise: one order for every instruction
+// set.
 void RmsNorm(const RmsNormParams& params);
 
 // The oracle in float64.

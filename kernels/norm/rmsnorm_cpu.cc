@@ -24,7 +24,8 @@ void RmsNorm(const RmsNormParams& p) {
   for (int row = 0; row < p.rows; ++row) {
     const float* x = p.x + row * p.x_stride;
     float* out = p.out + row * p.out_stride;
-    const float scale = 1.0f / std::sqrt(SumOfSquares(x, p.width) / static_cast<float>(p.width) + p.eps);
+    const float scale =
+        1.0f / std::sqrt(SumOfSquares(x, p.width) / static_cast<float>(p.width) + p.eps);
     for (int i = 0; i < p.width; ++i) out[i] = x[i] * scale * p.weight[i];
   }
 }

@@ -16,11 +16,14 @@ struct RopeScaling {
 // inv_freq [dim / 2] in float32: theta^(-2i / dim), YaRN's ramp applied.
 void RopeFrequencies(int dim, double theta, const RopeScaling& scaling, float* inv_freq);
 
-// cos and sin [dim / 2] of one position: angle = float32(position) * inv_freq in float32, times `gain`.
-void RopeAngles(int64_t position, const float* inv_freq, int half, float gain, float* cos, float* sin);
+// cos and sin [dim / 2] of one position: angle = float32(position) * inv_freq in float32, times
+// `gain`.
+void RopeAngles(int64_t position, const float* inv_freq, int half, float gain, float* cos,
+                float* sin);
 
 // In place over `vectors` vectors of 2 * half values, `stride` values apart.
-void RopeInterleaved(float* x, int vectors, int64_t stride, int half, const float* cos, const float* sin);
+void RopeInterleaved(float* x, int vectors, int64_t stride, int half, const float* cos,
+                     const float* sin);
 
 // YaRN's 0.1 * mscale * ln(factor) + 1; 1 when factor <= 1.
 double YarnMscale(double factor, double mscale);

@@ -10,7 +10,8 @@ void RopeFrequencies(int dim, double theta, const RopeScaling& scaling, float* i
   double low = 0, high = 0;
   if (scaling.factor > 1) {
     const auto correction = [&](double rotations) {
-      return dim * std::log(scaling.original_positions / (rotations * 2 * M_PI)) / (2 * std::log(theta));
+      return dim * std::log(scaling.original_positions / (rotations * 2 * M_PI)) /
+             (2 * std::log(theta));
     };
     low = std::max(std::floor(correction(scaling.beta_fast)), 0.0);
     high = std::min(std::ceil(correction(scaling.beta_slow)), dim - 1.0);
@@ -26,7 +27,8 @@ void RopeFrequencies(int dim, double theta, const RopeScaling& scaling, float* i
   }
 }
 
-void RopeAngles(int64_t position, const float* inv_freq, int half, float gain, float* cos, float* sin) {
+void RopeAngles(int64_t position, const float* inv_freq, int half, float gain, float* cos,
+                float* sin) {
   for (int i = 0; i < half; ++i) {
     const float angle = static_cast<float>(position) * inv_freq[i];
     cos[i] = static_cast<float>(std::cos(static_cast<double>(angle))) * gain;
@@ -34,7 +36,8 @@ void RopeAngles(int64_t position, const float* inv_freq, int half, float gain, f
   }
 }
 
-void RopeInterleaved(float* x, int vectors, int64_t stride, int half, const float* cos, const float* sin) {
+void RopeInterleaved(float* x, int vectors, int64_t stride, int half, const float* cos,
+                     const float* sin) {
   for (int v = 0; v < vectors; ++v, x += stride) {
     for (int i = 0; i < half; ++i) {
       const float even = x[2 * i], odd = x[2 * i + 1];

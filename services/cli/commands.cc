@@ -26,8 +26,8 @@ namespace {
 using Args = std::vector<std::string>;
 
 // Parses a command's flags: nothing, or the exit status to end with.
-std::optional<int> ParseFlags(const std::string& name, const std::string& description, const Args& args,
-                              const std::function<void(ConfigParser&)>& bind) {
+std::optional<int> ParseFlags(const std::string& name, const std::string& description,
+                              const Args& args, const std::function<void(ConfigParser&)>& bind) {
   ConfigParser parser(name, description);
   bind(parser);
   bool exit_now = false;
@@ -41,7 +41,8 @@ std::optional<int> ParseFlags(const std::string& name, const std::string& descri
 
 using LinesCommand = int (*)(const std::string&, std::istream&, std::ostream&, std::ostream&);
 
-int RunLines(const std::string& name, const std::string& description, LinesCommand run, const Args& args) {
+int RunLines(const std::string& name, const std::string& description, LinesCommand run,
+             const Args& args) {
   std::string model;
   const auto exit_status = ParseFlags(name, description, args, [&](ConfigParser& parser) {
     parser.Add("model", &model, "checkpoint folder with the tokenizer's files", /*required=*/true);
@@ -50,29 +51,35 @@ int RunLines(const std::string& name, const std::string& description, LinesComma
 }
 
 int Tokenize(const Args& args) {
-  return RunLines("tokenize", R"(JSON lines from stdin to stdout: {"text"} to {"ids"}.)", RunTokenize, args);
+  return RunLines("tokenize", R"(JSON lines from stdin to stdout: {"text"} to {"ids"}.)",
+                  RunTokenize, args);
 }
 int Detokenize(const Args& args) {
-  return RunLines("detokenize", R"(JSON lines from stdin to stdout: {"ids"} to {"text"}.)", RunDetokenize, args);
+  return RunLines("detokenize", R"(JSON lines from stdin to stdout: {"ids"} to {"text"}.)",
+                  RunDetokenize, args);
 }
 int ChatFormatLines(const Args& args) {
-  return RunLines("chat-format", R"(JSON lines from stdin to stdout: {"messages"} to {"rendered"}.)", RunChatFormat, args);
+  return RunLines("chat-format",
+                  R"(JSON lines from stdin to stdout: {"messages"} to {"rendered"}.)",
+                  RunChatFormat, args);
 }
 
 int Chat(const Args& args) {
   ChatOptions options;
   double temperature = -1;
   int max_tokens = 0;
-  const auto exit_status = ParseFlags("chat", "A conversation with a running cluster.", args, [&](ConfigParser& parser) {
-    parser.Add("address", &options.address, "gRPC front door of a router, host:port");
-    parser.Add("model", &options.model, "model to ask for; empty = the cluster's");
-    parser.Add("system", &options.system, "system message");
-    parser.Add("temperature", &temperature, "0 = greedy, -1 = the server's default", -1, 2);
-    parser.Add("max-tokens", &max_tokens, "of one answer, 0 = up to the context length", 0, 1 << 20);
-    parser.Add("prompt", &options.prompt, "ask this, print the answer, return");
-    parser.Add("show-reasoning", &options.show_reasoning, "print the reasoning too");
-    parser.Add("timeout-s", &options.timeout_s, "for one answer", 1, 86400);
-  });
+  const auto exit_status =
+      ParseFlags("chat", "A conversation with a running cluster.", args, [&](ConfigParser& parser) {
+        parser.Add("address", &options.address, "gRPC front door of a router, host:port");
+        parser.Add("model", &options.model, "model to ask for; empty = the cluster's");
+        parser.Add("system", &options.system, "system message");
+        parser.Add("temperature", &temperature, "0 = greedy, -1 = the server's default", -1, 2);
+        parser.Add("max-tokens", &max_tokens, "of one answer, 0 = up to the context length", 0,
+                   1 << 20);
+        parser.Add("prompt", &options.prompt, "ask this, print the answer, return");
+        parser.Add("show-reasoning", &options.show_reasoning, "print the reasoning too");
+        parser.Add("timeout-s", &options.timeout_s, "for one answer", 1, 86400);
+      });
   if (exit_status) return *exit_status;
   if (temperature >= 0) options.temperature = temperature;
   if (max_tokens > 0) options.max_tokens = max_tokens;
@@ -81,36 +88,43 @@ int Chat(const Args& args) {
 
 int Status(const Args& args) {
   StatusOptions options;
-  const auto exit_status = ParseFlags("status", "Members, their health and the placement map.", args, [&](ConfigParser& parser) {
-    parser.Add("etcd", &options.etcd, "endpoints host:port, separated by commas");
-    parser.Add("cluster", &options.cluster, "name of the cluster");
-    parser.Add("json", &options.json, "print JSON");
-    parser.Add("timeout-s", &options.timeout_s, "for everything together", 1, 3600);
-  });
+  const auto exit_status = ParseFlags(
+      "status", "Members, their health and the placement map.", args, [&](ConfigParser& parser) {
+        parser.Add("etcd", &options.etcd, "endpoints host:port, separated by commas");
+        parser.Add("cluster", &options.cluster, "name of the cluster");
+        parser.Add("json", &options.json, "print JSON");
+        parser.Add("timeout-s", &options.timeout_s, "for everything together", 1, 3600);
+      });
   return exit_status ? *exit_status : RunStatus(options, std::cout, std::cerr);
 }
 
 int Verify(const Args& args) {
   VerifyOptions options;
-  const auto exit_status = ParseFlags("verify", "Compares what this engine computes with golden outputs.", args, [&](ConfigParser& parser) {
-    parser.AddPositional("dir", &options.dir, "folder with config.json, a checkpoint and golden.safetensors", /*required=*/true);
-    parser.AddChoice("mode", &options.mode, "compute mode", {"f32", "bf16"});
-    parser.Add("threads", &options.threads, "compute threads", 1, 1024);
-    parser.Add("json", &options.json, "print JSON");
-  });
+  const auto exit_status = ParseFlags(
+      "verify", "Compares what this engine computes with golden outputs.", args,
+      [&](ConfigParser& parser) {
+        parser.AddPositional("dir", &options.dir,
+                             "folder with config.json, a checkpoint and golden.safetensors",
+                             /*required=*/true);
+        parser.AddChoice("mode", &options.mode, "compute mode", {"f32", "bf16"});
+        parser.Add("threads", &options.threads, "compute threads", 1, 1024);
+        parser.Add("json", &options.json, "print JSON");
+      });
   return exit_status ? *exit_status : RunVerify(options, std::cout, std::cerr);
 }
 
 int BenchEngine(const Args& args) {
   BenchEngineOptions options;
-  const auto exit_status = ParseFlags("bench", "The engine's speed on one checkpoint against the memory's.", args, [&](ConfigParser& parser) {
-    parser.Add("model", &options.dir, "checkpoint folder", /*required=*/true);
-    parser.AddChoice("mode", &options.mode, "compute mode", {"f32", "bf16"});
-    parser.Add("threads", &options.threads, "compute threads", 1, 1024);
-    parser.Add("context-tokens", &options.context_tokens, "prompt length", 1, 1 << 20);
-    parser.Add("seconds", &options.seconds, "per measurement", 0.1, 600);
-    parser.Add("json", &options.json, "print JSON");
-  });
+  const auto exit_status = ParseFlags(
+      "bench", "The engine's speed on one checkpoint against the memory's.", args,
+      [&](ConfigParser& parser) {
+        parser.Add("model", &options.dir, "checkpoint folder", /*required=*/true);
+        parser.AddChoice("mode", &options.mode, "compute mode", {"f32", "bf16"});
+        parser.Add("threads", &options.threads, "compute threads", 1, 1024);
+        parser.Add("context-tokens", &options.context_tokens, "prompt length", 1, 1 << 20);
+        parser.Add("seconds", &options.seconds, "per measurement", 0.1, 600);
+        parser.Add("json", &options.json, "print JSON");
+      });
   return exit_status ? *exit_status : RunBenchEngine(options, std::cout, std::cerr);
 }
 

@@ -8,9 +8,10 @@
 namespace {
 
 void PrintUsage(FILE* out) {
-  std::fputs("conclave: a serving cluster for DeepSeek-style mixture-of-experts models\n\n"
-             "usage: conclave COMMAND [flags]     conclave COMMAND --help\n\n",
-             out);
+  std::fputs(
+      "conclave: a serving cluster for DeepSeek-style mixture-of-experts models\n\n"
+      "usage: conclave COMMAND [flags]     conclave COMMAND --help\n\n",
+      out);
   for (const conclave::Command& command : conclave::Commands()) {
     std::fprintf(out, "  %-14s %s\n", command.name, command.help);
   }

@@ -66,10 +66,12 @@ absl::StatusOr<std::unique_ptr<EtcdProcess>> EtcdProcess::Start() {
   for (int attempt = 0; attempt < 3; ++attempt) {  // somebody may take a free port before etcd does
     std::unique_ptr<EtcdProcess> etcd(new EtcdProcess);
     std::string folder = (std::filesystem::temp_directory_path() / "conclave-etcd-XXXXXX").string();
-    if (mkdtemp(folder.data()) == nullptr) return Internal("cannot make {}: {}", folder, std::strerror(errno));
+    if (mkdtemp(folder.data()) == nullptr)
+      return Internal("cannot make {}: {}", folder, std::strerror(errno));
     etcd->folder_ = folder;
     etcd->log_path_ = folder + "/log";
-    if (!FreePorts(&etcd->client_port_, &etcd->peer_port_)) return Internal("no free ports on 127.0.0.1");
+    if (!FreePorts(&etcd->client_port_, &etcd->peer_port_))
+      return Internal("no free ports on 127.0.0.1");
     etcd->endpoint_ = fmt::format("127.0.0.1:{}", etcd->client_port_);
     status = etcd->Launch();
     if (status.ok()) return etcd;
@@ -86,9 +88,13 @@ EtcdProcess::~EtcdProcess() {
 absl::Status EtcdProcess::Launch() {
   const std::string client = fmt::format("http://127.0.0.1:{}", client_port_);
   const std::string peer = fmt::format("http://127.0.0.1:{}", peer_port_);
-  const std::vector<std::string> args = {kBinary, "--name=test", "--data-dir=" + folder_ + "/data",
-                                         "--listen-client-urls=" + client, "--advertise-client-urls=" + client,
-                                         "--listen-peer-urls=" + peer, "--initial-advertise-peer-urls=" + peer,
+  const std::vector<std::string> args = {kBinary,
+                                         "--name=test",
+                                         "--data-dir=" + folder_ + "/data",
+                                         "--listen-client-urls=" + client,
+                                         "--advertise-client-urls=" + client,
+                                         "--listen-peer-urls=" + peer,
+                                         "--initial-advertise-peer-urls=" + peer,
                                          "--initial-cluster=test=" + peer};
   std::vector<char*> argv;
   for (const std::string& arg : args) argv.push_back(const_cast<char*>(arg.c_str()));

@@ -11,15 +11,15 @@
 
 namespace conclave {
 
-// Thread-safe. Changes that come while a listener runs are told once, afterwards. The thread sleeps while
-// nothing changes. Handles may outlive the notifier.
+// Thread-safe. Changes that come while a listener runs are told once, afterwards. The thread sleeps
+// while nothing changes. Handles may outlive the notifier.
 class ChangeNotifier {
  public:
   ChangeNotifier();
   ~ChangeNotifier();  // no listener runs after it returned
 
-  // Told once soon, then after every Notify. When the handle's destruction returned, the listener does not
-  // run any more; a listener may destroy its own handle.
+  // Told once soon, then after every Notify. When the handle's destruction returned, the listener
+  // does not run any more; a listener may destroy its own handle.
   std::shared_ptr<void> Add(std::function<void()> listener);
   void Notify();
 

@@ -16,7 +16,8 @@ namespace {
 
 class CampaignHandle : public Election {
  public:
-  explicit CampaignHandle(std::shared_ptr<LeasedElection> election) : election_(std::move(election)) {}
+  explicit CampaignHandle(std::shared_ptr<LeasedElection> election)
+      : election_(std::move(election)) {}
   ~CampaignHandle() override { election_->End(); }
   bool IsLeader() const override { return election_->IsLeader(); }
 
@@ -67,11 +68,12 @@ struct ClusterClient::Impl {
 
 ClusterClient::ClusterClient(Store& store, const ClusterClientOptions& options)
     : impl_(std::make_unique<Impl>(store, options)) {
-  impl_->watch = store.WatchPrefix(ClusterPrefix(options.cluster), [impl = impl_.get()](const StoreUpdate& update) {
-    const bool changed = impl->view.Apply(update);
-    impl->SawView();
-    if (changed) impl->notifier.Notify();
-  });
+  impl_->watch = store.WatchPrefix(ClusterPrefix(options.cluster),
+                                   [impl = impl_.get()](const StoreUpdate& update) {
+                                     const bool changed = impl->view.Apply(update);
+                                     impl->SawView();
+                                     if (changed) impl->notifier.Notify();
+                                   });
 }
 
 ClusterClient::~ClusterClient() {
@@ -84,7 +86,8 @@ absl::Status ClusterClient::Register(const MemberInfo& self, SteadyTime deadline
     return InvalidArgument("member id '{}' must be non-empty and without '/'", self.id);
   }
   auto registration = std::make_shared<Registration>(
-      impl_->store, MemberKey(impl_->options.cluster, self), EncodeMember(self), impl_->options.lease_ttl,
+      impl_->store, MemberKey(impl_->options.cluster, self), EncodeMember(self),
+      impl_->options.lease_ttl,
       [impl = impl_.get()](int64_t) { impl->ForCampaigns(&LeasedElection::Follow); });
   {
     MutexLock lock(impl_->mu);
@@ -120,15 +123,20 @@ absl::Status ClusterClient::WaitFirstView(SteadyTime deadline) const {
   MutexLock lock(impl_->mu);
   while (!impl_->seen) {
     if (!impl_->first_view.WaitUntil(impl_->mu, deadline) && !impl_->seen && Now() >= deadline) {
-      return DeadlineExceeded("the store has not told the state of cluster '{}' yet", impl_->options.cluster);
+      return DeadlineExceeded("the store has not told the state of cluster '{}' yet",
+                              impl_->options.cluster);
     }
   }
   return absl::OkStatus();
 }
 
-std::vector<MemberInfo> ClusterClient::Members(Role role) const { return impl_->view.Members(role); }
+std::vector<MemberInfo> ClusterClient::Members(Role role) const {
+  return impl_->view.Members(role);
+}
 
-std::shared_ptr<const PlacementMap> ClusterClient::Placement() const { return impl_->view.Placement(); }
+std::shared_ptr<const PlacementMap> ClusterClient::Placement() const {
+  return impl_->view.Placement();
+}
 
 std::shared_ptr<void> ClusterClient::OnChange(std::function<void()> on_change) {
   return impl_->notifier.Add(std::move(on_change));
@@ -142,17 +150,20 @@ absl::Status ClusterClient::PublishPlacement(const PlacementMap& map, SteadyTime
     if (!old.ok()) {  // nobody can read it: better replaced than kept for ever
       LogWarning("damaged placement record replaced", {{"error", Message(old.status())}});
     } else if (old->epoch + 1 != map.epoch) {
-      return Aborted("placement epoch {} does not follow the stored epoch {}: plan again from that", map.epoch,
-                     old->epoch);
+      return Aborted("placement epoch {} does not follow the stored epoch {}: plan again from that",
+                     map.epoch, old->epoch);
     }
   }
-  ASSIGN_OR_RETURN(const bool written, impl_->store.CompareAndPut(key, stored ? stored->mod_revision : 0,
-                                                                  EncodePlacement(map), 0, deadline));
-  if (!written) return Aborted("placement epoch {}: another map was published meanwhile", map.epoch);
+  ASSIGN_OR_RETURN(const bool written,
+                   impl_->store.CompareAndPut(key, stored ? stored->mod_revision : 0,
+                                              EncodePlacement(map), 0, deadline));
+  if (!written)
+    return Aborted("placement epoch {}: another map was published meanwhile", map.epoch);
   return absl::OkStatus();
 }
 
-std::unique_ptr<Election> ClusterClient::Campaign(const std::string& name, std::function<void(bool)> on_change) {
+std::unique_ptr<Election> ClusterClient::Campaign(const std::string& name,
+                                                  std::function<void(bool)> on_change) {
   std::shared_ptr<LeasedElection> election;
   {
     MutexLock lock(impl_->mu);

@@ -30,9 +30,9 @@ bool ClusterView::ApplyEvent(const StoreEvent& event) {
       members_.Upsert(*member);
       return true;
     }
-    LogWarning("cluster record ignored",
-               {{"key", event.kv.key},
-                {"error", member.ok() ? "it is of member " + member->id : Message(member.status())}});
+    LogWarning("cluster record ignored", {{"key", event.kv.key},
+                                          {"error", member.ok() ? "it is of member " + member->id
+                                                                : Message(member.status())}});
     return false;
   }
   if (event.kv.key != PlacementKey(cluster_) || !put) return false;

@@ -12,8 +12,8 @@
 
 namespace conclave {
 
-// Thread-safe. A record that does not parse is logged and left out. The placement stays known when its
-// record vanishes: a map that may be old serves better than none.
+// Thread-safe. A record that does not parse is logged and left out. The placement stays known when
+// its record vanishes: a map that may be old serves better than none.
 class ClusterView {
  public:
   explicit ClusterView(std::string cluster);

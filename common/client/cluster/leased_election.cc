@@ -5,7 +5,8 @@
 namespace conclave {
 
 LeasedElection::LeasedElection(Store& store, std::string key, std::string candidate,
-                               std::function<int64_t()> lease_id, std::function<void(bool)> on_change)
+                               std::function<int64_t()> lease_id,
+                               std::function<void(bool)> on_change)
     : store_(store),
       key_(std::move(key)),
       candidate_(std::move(candidate)),

@@ -17,12 +17,12 @@ namespace conclave {
 class LeasedElection {
  public:
   // `lease_id`: the lease of the moment, 0 = none.
-  LeasedElection(Store& store, std::string key, std::string candidate, std::function<int64_t()> lease_id,
-                 std::function<void(bool)> on_change);
+  LeasedElection(Store& store, std::string key, std::string candidate,
+                 std::function<int64_t()> lease_id, std::function<void(bool)> on_change);
   ~LeasedElection();  // as End
 
-  // To be called after every change of the lease. Without one leadership ends at once; under a new one the
-  // campaign starts afresh.
+  // To be called after every change of the lease. Without one leadership ends at once; under a new
+  // one the campaign starts afresh.
   void Follow();
   // Resigns for good; no callback afterwards.
   void End();

@@ -10,21 +10,34 @@ constexpr uint32_t kMostLayers = 4096;
 
 v1::Role ToProto(Role role) {
   switch (role) {
-    case Role::kRouter: return v1::ROLE_ROUTER;
-    case Role::kPrefill: return v1::ROLE_PREFILL;
-    case Role::kDecode: return v1::ROLE_DECODE;
-    case Role::kExpertHost: return v1::ROLE_EXPERT_HOST;
+    case Role::kRouter:
+      return v1::ROLE_ROUTER;
+    case Role::kPrefill:
+      return v1::ROLE_PREFILL;
+    case Role::kDecode:
+      return v1::ROLE_DECODE;
+    case Role::kExpertHost:
+      return v1::ROLE_EXPERT_HOST;
   }
   return v1::ROLE_UNSPECIFIED;
 }
 
 bool FromProto(v1::Role role, Role* out) {
   switch (role) {
-    case v1::ROLE_ROUTER: *out = Role::kRouter; return true;
-    case v1::ROLE_PREFILL: *out = Role::kPrefill; return true;
-    case v1::ROLE_DECODE: *out = Role::kDecode; return true;
-    case v1::ROLE_EXPERT_HOST: *out = Role::kExpertHost; return true;
-    default: return false;
+    case v1::ROLE_ROUTER:
+      *out = Role::kRouter;
+      return true;
+    case v1::ROLE_PREFILL:
+      *out = Role::kPrefill;
+      return true;
+    case v1::ROLE_DECODE:
+      *out = Role::kDecode;
+      return true;
+    case v1::ROLE_EXPERT_HOST:
+      *out = Role::kExpertHost;
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -41,7 +54,9 @@ std::string MemberIdOfKey(const std::string& cluster, const std::string& key) {
   const size_t slash = key.find('/', prefix.size());
   return slash == std::string::npos ? "" : key.substr(slash + 1);
 }
-std::string PlacementKey(const std::string& cluster) { return ClusterPrefix(cluster) + "placement"; }
+std::string PlacementKey(const std::string& cluster) {
+  return ClusterPrefix(cluster) + "placement";
+}
 std::string ElectionKey(const std::string& cluster, const std::string& name) {
   return ClusterPrefix(cluster) + "election/" + name;
 }
@@ -64,9 +79,11 @@ std::string EncodeMember(const MemberInfo& member) {
 absl::StatusOr<MemberInfo> DecodeMember(const std::string& bytes) {
   v1::Member record;
   MemberInfo member;
-  if (!record.ParseFromString(bytes)) return DataLoss("member record of {} bytes does not parse", bytes.size());
+  if (!record.ParseFromString(bytes))
+    return DataLoss("member record of {} bytes does not parse", bytes.size());
   if (record.id().empty() || !FromProto(record.role(), &member.role)) {
-    return DataLoss("member record '{}' has the unknown role {}", record.id(), static_cast<int>(record.role()));
+    return DataLoss("member record '{}' has the unknown role {}", record.id(),
+                    static_cast<int>(record.role()));
   }
   member.id = record.id();
   member.incarnation = record.incarnation();
@@ -101,16 +118,19 @@ std::string EncodePlacement(const PlacementMap& map) {
 
 absl::StatusOr<PlacementMap> DecodePlacement(const std::string& bytes) {
   v1::Placement record;
-  if (!record.ParseFromString(bytes)) return DataLoss("placement record of {} bytes does not parse", bytes.size());
+  if (!record.ParseFromString(bytes))
+    return DataLoss("placement record of {} bytes does not parse", bytes.size());
   PlacementMap map;
   map.epoch = record.epoch();
   for (const v1::LayerPlacement& layer : record.layers()) {
-    if (layer.layer() >= kMostLayers) return DataLoss("placement record names layer {}", layer.layer());
+    if (layer.layer() >= kMostLayers)
+      return DataLoss("placement record names layer {}", layer.layer());
     if (map.layers.size() <= layer.layer()) map.layers.resize(layer.layer() + 1);
     auto& experts = map.layers[layer.layer()];
     for (const v1::ExpertPlacement& expert : layer.experts()) {
       auto& replicas = experts.emplace_back();
-      for (const v1::Replica& r : expert.replicas()) replicas.push_back({r.host(), r.incarnation(), r.share()});
+      for (const v1::Replica& r : expert.replicas())
+        replicas.push_back({r.host(), r.incarnation(), r.share()});
     }
   }
   return map;

@@ -14,9 +14,13 @@ constexpr std::chrono::milliseconds kLongestPause{2000};
 
 }  // namespace
 
-Registration::Registration(Store& store, std::string key, std::string value, std::chrono::seconds ttl,
-                           std::function<void(int64_t)> on_lease)
-    : store_(store), key_(std::move(key)), value_(std::move(value)), ttl_(ttl), on_lease_(std::move(on_lease)) {}
+Registration::Registration(Store& store, std::string key, std::string value,
+                           std::chrono::seconds ttl, std::function<void(int64_t)> on_lease)
+    : store_(store),
+      key_(std::move(key)),
+      value_(std::move(value)),
+      ttl_(ttl),
+      on_lease_(std::move(on_lease)) {}
 
 Registration::~Registration() { Stop(); }
 

@@ -37,7 +37,8 @@ class Registration {
   mutable Mutex mu_;
   CondVar changed_;
   std::unique_ptr<Lease> lease_ GUARDED_BY(mu_);
-  uint64_t attempt_ GUARDED_BY(mu_) = 0;  // numbers the leases, so that a late word about an old one is none
+  uint64_t attempt_ GUARDED_BY(mu_) =
+      0;  // numbers the leases, so that a late word about an old one is none
   bool lost_ GUARDED_BY(mu_) = false;
   bool stop_ GUARDED_BY(mu_) = false;
   std::thread thread_;

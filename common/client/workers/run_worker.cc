@@ -20,10 +20,9 @@ absl::Status Serve(const WorkerProgram& program) {
   WorkerDeps deps;
   deps.store = store.get();
   deps.channels = channels.get();
-  ASSIGN_OR_RETURN(deps.transport,
-                   MakeUcxTransport({.tls = config.ucx_tls,
-                                     .device = config.ucx_device,
-                                     .spin_us = config.ucx_spin_us}));
+  ASSIGN_OR_RETURN(deps.transport, MakeUcxTransport({.tls = config.ucx_tls,
+                                                     .device = config.ucx_device,
+                                                     .spin_us = config.ucx_spin_us}));
   ASSIGN_OR_RETURN(std::shared_ptr<void> server, program.start(std::move(deps)));
   const int signal = WaitForStopSignal();
   LogInfo("stopping", {{"signal", signal}});

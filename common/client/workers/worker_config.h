@@ -24,7 +24,7 @@ struct WorkerConfig {
   int drain_s = 10;                // seconds that running work gets after SIGTERM
   std::string ucx_tls = "tcp";     // UCX transports
   std::string ucx_device = "lo";   // interface that the other workers reach
-  int ucx_spin_us = 20;                  // microseconds of polling after activity, then sleep; 0 = none
+  int ucx_spin_us = 20;            // microseconds of polling after activity, then sleep; 0 = none
   std::string log_level = "info";
 
   ComputeMode compute_mode() const;

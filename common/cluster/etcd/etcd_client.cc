@@ -14,8 +14,8 @@ constexpr int kMaxMessageBytes = 64 << 20;
 
 grpc::ChannelArguments Arguments() {
   grpc::ChannelArguments args;
-  // A frozen etcd ends our streams after about eight seconds. More often, or without streams, etcd would
-  // answer pings with GOAWAY too_many_pings (its --grpc-keepalive-min-time is 5 s).
+  // A frozen etcd ends our streams after about eight seconds. More often, or without streams, etcd
+  // would answer pings with GOAWAY too_many_pings (its --grpc-keepalive-min-time is 5 s).
   args.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 6000);
   args.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 2000);
   args.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
@@ -33,7 +33,8 @@ absl::StatusOr<std::string> ParseEndpoint(std::string text) {
   while (!text.empty() && text.back() == '/') text.pop_back();
   const size_t colon = text.rfind(':');
   if (text.find("://") != std::string::npos || colon == std::string::npos || colon == 0 ||
-      colon + 1 == text.size() || text.find_first_not_of("0123456789", colon + 1) != std::string::npos) {
+      colon + 1 == text.size() ||
+      text.find_first_not_of("0123456789", colon + 1) != std::string::npos) {
     return InvalidArgument("etcd endpoint '{}' is not of the form host:port", text);
   }
   return text;
@@ -47,11 +48,11 @@ absl::Status ToStatus(const char* name, const std::string& address, const grpc::
     case grpc::StatusCode::DEADLINE_EXCEEDED:
       return DeadlineExceeded("etcd at {}: {} was not answered in time", address, name);
     case grpc::StatusCode::UNAVAILABLE:
-      return Unavailable("etcd at {}: {} failed, it cannot be reached ({}): is it running there?", address, name,
-                         detail);
+      return Unavailable("etcd at {}: {} failed, it cannot be reached ({}): is it running there?",
+                         address, name, detail);
     default:
-      return MakeStatus(static_cast<absl::StatusCode>(status.error_code()), "etcd at {}: {}: {}", address, name,
-                        detail);
+      return MakeStatus(static_cast<absl::StatusCode>(status.error_code()), "etcd at {}: {}: {}",
+                        address, name, detail);
   }
 }
 
@@ -74,8 +75,10 @@ absl::StatusOr<std::shared_ptr<EtcdClient>> EtcdClient::Make(const std::string& 
   std::shared_ptr<EtcdClient> client(new EtcdClient);
   for (size_t begin = 0; begin <= endpoints.size();) {
     const size_t end = std::min(endpoints.find(',', begin), endpoints.size());
-    ASSIGN_OR_RETURN(const std::string address, ParseEndpoint(endpoints.substr(begin, end - begin)));
-    auto channel = grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), Arguments());
+    ASSIGN_OR_RETURN(const std::string address,
+                     ParseEndpoint(endpoints.substr(begin, end - begin)));
+    auto channel =
+        grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), Arguments());
     auto endpoint = std::make_unique<Endpoint>();
     endpoint->address = address;
     endpoint->kv = etcdserverpb::KV::NewStub(channel);
@@ -87,8 +90,8 @@ absl::StatusOr<std::shared_ptr<EtcdClient>> EtcdClient::Make(const std::string& 
   return client;
 }
 
-absl::Status EtcdClient::Call(const char* name, SteadyTime deadline, bool repeat, Interrupt* interrupt,
-                              const CallFn& call) {
+absl::Status EtcdClient::Call(const char* name, SteadyTime deadline, bool repeat,
+                              Interrupt* interrupt, const CallFn& call) {
   absl::Status status;
   for (size_t attempt = 0; attempt < (repeat ? endpoints_.size() : 1); ++attempt) {
     if (Now() >= deadline && attempt == 0) {
@@ -113,14 +116,16 @@ absl::Status EtcdClient::Range(const std::string& prefix, SteadyTime deadline, I
   etcdserverpb::RangeRequest request;
   request.set_key(prefix.empty() ? std::string(1, '\0') : prefix);
   request.set_range_end(PrefixEnd(prefix));
-  return Call("Range", deadline, true, interrupt, [&](Endpoint& endpoint, grpc::ClientContext* context) {
-    return endpoint.kv->Range(context, request, response);
-  });
+  return Call("Range", deadline, true, interrupt,
+              [&](Endpoint& endpoint, grpc::ClientContext* context) {
+                return endpoint.kv->Range(context, request, response);
+              });
 }
 
 void EtcdClient::Rotate(const Endpoint& failed) {
   size_t index = current_.load();
-  if (endpoints_[index % endpoints_.size()].get() == &failed) current_.compare_exchange_strong(index, index + 1);
+  if (endpoints_[index % endpoints_.size()].get() == &failed)
+    current_.compare_exchange_strong(index, index + 1);
 }
 
 std::string EtcdClient::addresses() const {

@@ -33,10 +33,11 @@ class EtcdClient {
 
   static absl::StatusOr<std::shared_ptr<EtcdClient>> Make(const std::string& endpoints);
 
-  // Runs `call` on the current endpoint. One that cannot be reached hands over to the next; with `repeat`,
-  // for calls that may be carried out twice, the call is then tried there too, once each. `interrupt` may
-  // be null. The error names the call, the endpoint and what to do.
-  absl::Status Call(const char* name, SteadyTime deadline, bool repeat, Interrupt* interrupt, const CallFn& call);
+  // Runs `call` on the current endpoint. One that cannot be reached hands over to the next; with
+  // `repeat`, for calls that may be carried out twice, the call is then tried there too, once each.
+  // `interrupt` may be null. The error names the call, the endpoint and what to do.
+  absl::Status Call(const char* name, SteadyTime deadline, bool repeat, Interrupt* interrupt,
+                    const CallFn& call);
 
   // Everything under a prefix, in key order, with the store's revision at that time.
   absl::Status Range(const std::string& prefix, SteadyTime deadline, Interrupt* interrupt,

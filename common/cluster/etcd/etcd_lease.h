@@ -12,9 +12,10 @@ namespace conclave {
 
 class EtcdLease : public Lease {
  public:
-  // `granted_at`: before the grant was sent, so that we never believe in the lease longer than etcd does.
-  EtcdLease(std::shared_ptr<EtcdClient> client, int64_t id, std::chrono::seconds ttl, SteadyTime granted_at,
-            std::function<void()> lost);
+  // `granted_at`: before the grant was sent, so that we never believe in the lease longer than etcd
+  // does.
+  EtcdLease(std::shared_ptr<EtcdClient> client, int64_t id, std::chrono::seconds ttl,
+            SteadyTime granted_at, std::function<void()> lost);
   ~EtcdLease() override;
   int64_t id() const override { return id_; }
 

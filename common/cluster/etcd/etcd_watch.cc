@@ -42,7 +42,8 @@ void EtcdWatch::Run() {
       pause = kFirstPause;
       told = false;
     }
-    if (!told) LogWarning("etcd watch interrupted", {{"prefix", prefix_}, {"error", Message(status)}});
+    if (!told)
+      LogWarning("etcd watch interrupted", {{"prefix", prefix_}, {"error", Message(status)}});
     told = true;
     if (!interrupt_.SleepUntil(Now() + pause)) return;
     pause = std::min(pause * 2, kLongestPause);

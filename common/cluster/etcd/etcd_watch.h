@@ -19,7 +19,8 @@ class EtcdWatch : public Watch {
 
  private:
   void Run();
-  // Reports the whole prefix, then its changes until the stream breaks. Whether the first part succeeded.
+  // Reports the whole prefix, then its changes until the stream breaks. Whether the first part
+  // succeeded.
   absl::Status Follow(bool* synced);
   absl::Status ReadStream(int64_t start_revision);
   void Report(bool reset, std::vector<StoreEvent> events);

@@ -44,16 +44,17 @@ int RunBenchEngine(const BenchEngineOptions& options, std::ostream& out, std::os
     out << document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
     return 0;
   }
-  out << fmt::format("{}: mode {}, {} threads, {}, {:.1f} MB resident, loaded in {:.2f} s\n", options.dir, options.mode,
-                     options.threads, report->isa, report->resident_bytes / 1e6, report->load_seconds);
-  out << fmt::format("limits measured now: {:.1f} GB/s read, {:.1f} G multiply-adds/s\n\n", report->read_bytes_per_s / 1e9,
-                     report->macs_per_s / 1e9);
-  out << fmt::format("{:<20} {:>12} {:>12} {:>12} {:>14} {:>14}\n", "", "tokens/s", "MB/token", "MMAC/token",
-                     "of bandwidth", "of arithmetic");
+  out << fmt::format("{}: mode {}, {} threads, {}, {:.1f} MB resident, loaded in {:.2f} s\n",
+                     options.dir, options.mode, options.threads, report->isa,
+                     report->resident_bytes / 1e6, report->load_seconds);
+  out << fmt::format("limits measured now: {:.1f} GB/s read, {:.1f} G multiply-adds/s\n\n",
+                     report->read_bytes_per_s / 1e9, report->macs_per_s / 1e9);
+  out << fmt::format("{:<20} {:>12} {:>12} {:>12} {:>14} {:>14}\n", "", "tokens/s", "MB/token",
+                     "MMAC/token", "of bandwidth", "of arithmetic");
   for (const EngineBenchLine& line : report->lines) {
-    out << fmt::format("{:<20} {:>12.1f} {:>12.3f} {:>12.2f} {:>13.1f}% {:>13.1f}%\n", line.what, line.tokens_per_s,
-                       line.bytes_per_token / 1e6, line.macs_per_token / 1e6, 100 * line.bandwidth_share,
-                       100 * line.compute_share);
+    out << fmt::format("{:<20} {:>12.1f} {:>12.3f} {:>12.2f} {:>13.1f}% {:>13.1f}%\n", line.what,
+                       line.tokens_per_s, line.bytes_per_token / 1e6, line.macs_per_token / 1e6,
+                       100 * line.bandwidth_share, 100 * line.compute_share);
   }
   return 0;
 }

@@ -17,8 +17,8 @@ constexpr Role kRoles[] = {Role::kRouter, Role::kPrefill, Role::kDecode, Role::k
 
 struct PlacementSummary {
   uint64_t epoch = 0;
-  int experts = 0;            // (layer, expert) pairs
-  int without_replica = 0;    // on no live host
+  int experts = 0;          // (layer, expert) pairs
+  int without_replica = 0;  // on no live host
   int min_replicas = 0, max_replicas = 0;
   std::map<std::string, int> per_host;
 };
@@ -77,32 +77,46 @@ int RunStatus(const StatusOptions& options, std::ostream& out, std::ostream& err
       const std::shared_ptr<grpc::Channel> channel = channels->Get(member.grpc_address);
       const std::string health = HealthText(CheckHealth(channel, deadline));
       serving |= health == "SERVING";
-      json["members"].push_back({{"id", member.id}, {"role", RoleName(role)}, {"pid", member.pid},
-                                 {"grpc", member.grpc_address}, {"http", member.http_address},
-                                 {"fingerprint", fmt::format("{:016x}", member.fingerprint)}, {"health", health},
-                                 {"services", ListServices(channel, deadline).value_or(std::vector<std::string>{})}});
+      json["members"].push_back(
+          {{"id", member.id},
+           {"role", RoleName(role)},
+           {"pid", member.pid},
+           {"grpc", member.grpc_address},
+           {"http", member.http_address},
+           {"fingerprint", fmt::format("{:016x}", member.fingerprint)},
+           {"health", health},
+           {"services", ListServices(channel, deadline).value_or(std::vector<std::string>{})}});
     }
     can_serve &= serving;
   }
-  const PlacementSummary placement = Summarise(*cluster.Placement(), cluster.Members(Role::kExpertHost));
+  const PlacementSummary placement =
+      Summarise(*cluster.Placement(), cluster.Members(Role::kExpertHost));
   can_serve &= placement.experts > 0 && placement.without_replica == 0;
-  json["placement"] = {{"epoch", placement.epoch}, {"experts", placement.experts},
-                       {"without_replica", placement.without_replica}, {"min_replicas", placement.min_replicas},
-                       {"max_replicas", placement.max_replicas}, {"per_host", placement.per_host}};
+  json["placement"] = {{"epoch", placement.epoch},
+                       {"experts", placement.experts},
+                       {"without_replica", placement.without_replica},
+                       {"min_replicas", placement.min_replicas},
+                       {"max_replicas", placement.max_replicas},
+                       {"per_host", placement.per_host}};
   json["can_serve"] = can_serve;
   if (options.json) {
     out << json.dump(2) << "\n";
     return can_serve ? 0 : 1;
   }
-  out << fmt::format("{:<18} {:<12} {:<12} {:>8}  {:<21} {}\n", "member", "role", "health", "pid", "gRPC", "HTTP");
+  out << fmt::format("{:<18} {:<12} {:<12} {:>8}  {:<21} {}\n", "member", "role", "health", "pid",
+                     "gRPC", "HTTP");
   for (const nlohmann::json& m : json["members"]) {
     out << fmt::format("{:<18} {:<12} {:<12} {:>8}  {:<21} {}\n", m["id"].get<std::string>(),
-                       m["role"].get<std::string>(), m["health"].get<std::string>(), m["pid"].get<int64_t>(),
-                       m["grpc"].get<std::string>(), m["http"].get<std::string>());
+                       m["role"].get<std::string>(), m["health"].get<std::string>(),
+                       m["pid"].get<int64_t>(), m["grpc"].get<std::string>(),
+                       m["http"].get<std::string>());
   }
-  out << fmt::format("placement epoch {}: {} experts, {} to {} replicas each, {} without a live one\n", placement.epoch,
-                     placement.experts, placement.min_replicas, placement.max_replicas, placement.without_replica);
-  for (const auto& [host, count] : placement.per_host) out << fmt::format("  {:<18} {} experts\n", host, count);
+  out << fmt::format(
+      "placement epoch {}: {} experts, {} to {} replicas each, {} without a live one\n",
+      placement.epoch, placement.experts, placement.min_replicas, placement.max_replicas,
+      placement.without_replica);
+  for (const auto& [host, count] : placement.per_host)
+    out << fmt::format("  {:<18} {} experts\n", host, count);
   out << (can_serve ? "the cluster can serve\n" : "the cluster cannot serve\n");
   return can_serve ? 0 : 1;
 }

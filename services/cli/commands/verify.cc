@@ -15,14 +15,17 @@ using nlohmann::json;
 json Number(double value) { return std::isfinite(value) ? json(value) : json(nullptr); }
 
 void PrintTable(const VerifyReport& report, std::ostream& out) {
-  out << fmt::format("{}: mode {}, {} prompt tokens\n\n", report.dir, ComputeModeName(report.mode), report.prompt_tokens);
-  out << fmt::format("{:<36} {:>9} {:>12}  {:<24} {:>6}  {:<4}  {}\n", "tensor", "compared", "deviation", "tolerance", "used",
-                     "", "largest at");
+  out << fmt::format("{}: mode {}, {} prompt tokens\n\n", report.dir, ComputeModeName(report.mode),
+                     report.prompt_tokens);
+  out << fmt::format("{:<36} {:>9} {:>12}  {:<24} {:>6}  {:<4}  {}\n", "tensor", "compared",
+                     "deviation", "tolerance", "used", "", "largest at");
   for (const VerifyLine& line : report.lines) {
-    out << fmt::format("{:<36} {:>9} {:>12.3g}  {:<24} {:>5.0f}%  {:<4}  {}\n", line.kind, line.compared, line.deviation,
-                       line.rule, 100 * line.used, line.ok() ? "ok" : "MISS", line.worst);
+    out << fmt::format("{:<36} {:>9} {:>12.3g}  {:<24} {:>5.0f}%  {:<4}  {}\n", line.kind,
+                       line.compared, line.deviation, line.rule, 100 * line.used,
+                       line.ok() ? "ok" : "MISS", line.worst);
   }
-  out << fmt::format("\n{}\n", report.ok() ? "equal within the tolerances" : "NOT equal within the tolerances");
+  out << fmt::format(
+      "\n{}\n", report.ok() ? "equal within the tolerances" : "NOT equal within the tolerances");
 }
 
 void PrintJson(const VerifyReport& report, std::ostream& out) {

@@ -13,8 +13,8 @@ struct VerifyOptions {
   bool json = false;
 };
 
-// Prints one line per kind of tensor. Exit status: 0 when all lie within the tolerance, 1 on a miss, 2 when
-// the comparison could not be made.
+// Prints one line per kind of tensor. Exit status: 0 when all lie within the tolerance, 1 on a
+// miss, 2 when the comparison could not be made.
 int RunVerify(const VerifyOptions& options, std::ostream& out, std::ostream& err);
 
 }  // namespace conclave

@@ -61,13 +61,15 @@ absl::Status AllRoles::StartRoles(const ServeConfig& config) {
     host.worker = MakeWorkerConfig(config, fmt::format("expert-host-{}", i));
     host.expert_replicas = config.expert_replicas;
     host.plan_debounce_ms = 20;
-    ASSIGN_OR_RETURN(std::unique_ptr<ExpertHostServer> server, ExpertHostServer::Start(host, MakeDeps()));
+    ASSIGN_OR_RETURN(std::unique_ptr<ExpertHostServer> server,
+                     ExpertHostServer::Start(host, MakeDeps()));
     expert_hosts_.push_back(std::move(server));
   }
   const auto attention_deps = [&] {
     WorkerDeps deps = MakeDeps();
     deps.model = model_;
-    if (config.expert_hosts == 0) deps.local_experts = std::make_unique<LocalExperts>(model_, *pool_);
+    if (config.expert_hosts == 0)
+      deps.local_experts = std::make_unique<LocalExperts>(model_, *pool_);
     return deps;
   };
   PrefillConfig prefill;

@@ -34,10 +34,13 @@ int RunServe(const std::vector<std::string>& args) {
     return 1;
   }
   const RouterServer& router = (*roles)->router();
-  std::fprintf(stderr, "conclave serve is ready\n  OpenAI API   http://%s/v1/chat/completions\n  gRPC         %s\n",
-               router.http_address().c_str(), router.grpc_address().c_str());
+  std::fprintf(
+      stderr,
+      "conclave serve is ready\n  OpenAI API   http://%s/v1/chat/completions\n  gRPC         %s\n",
+      router.http_address().c_str(), router.grpc_address().c_str());
   if (!config.ready_file.empty()) {
-    const nlohmann::json json = {{"http", router.http_address()}, {"grpc", router.grpc_address()}, {"pid", getpid()}};
+    const nlohmann::json json = {
+        {"http", router.http_address()}, {"grpc", router.grpc_address()}, {"pid", getpid()}};
     const std::string partial = config.ready_file + ".partial";
     std::ofstream(partial) << json.dump(2) << "\n";
     rename(partial.c_str(), config.ready_file.c_str());

@@ -17,7 +17,8 @@ namespace conclave {
 namespace {
 
 // Runs in the child between fork and exec: async-signal-safe calls only.
-[[noreturn]] void ExecChild(const std::vector<char*>& argv, int log_fd, int error_fd, pid_t parent) {
+[[noreturn]] void ExecChild(const std::vector<char*>& argv, int log_fd, int error_fd,
+                            pid_t parent) {
   setpgid(0, 0);  // Ctrl-C in the terminal reaches `up` alone, which then stops us in order
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(127);
@@ -42,7 +43,8 @@ absl::StatusOr<ChildProcess> ChildProcess::Spawn(const ChildSpec& spec) {
   for (const std::string& arg : spec.argv) argv.push_back(const_cast<char*>(arg.c_str()));
   argv.push_back(nullptr);
   const int log_fd = open(spec.log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  if (log_fd < 0) return Unavailable("cannot write the log {}: {}", spec.log_path, std::strerror(errno));
+  if (log_fd < 0)
+    return Unavailable("cannot write the log {}: {}", spec.log_path, std::strerror(errno));
   int pipe_fds[2];
   if (pipe2(pipe_fds, O_CLOEXEC) != 0) {
     close(log_fd);

@@ -1,5 +1,5 @@
-// A child process of `conclave up`: started with its output in a log file, ended with its parent on every
-// path (the kernel sends it SIGKILL when the thread that started it ends).
+// A child process of `conclave up`: started with its output in a log file, ended with its parent on
+// every path (the kernel sends it SIGKILL when the thread that started it ends).
 #pragma once
 
 #include <sys/types.h>

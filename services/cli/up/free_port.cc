@@ -22,7 +22,8 @@ absl::StatusOr<int> TryBind(const std::string& host, int port) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return ResourceExhausted("socket: {}", std::strerror(errno));
   const int on = 1;
-  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));  // a server of ours just gone is no obstacle
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on,
+             sizeof(on));  // a server of ours just gone is no obstacle
   socklen_t length = sizeof(address);
   const bool bound = bind(fd, reinterpret_cast<sockaddr*>(&address), length) == 0;
   const int error = errno;

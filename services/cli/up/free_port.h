@@ -7,7 +7,8 @@
 
 namespace conclave {
 
-// A TCP port that was free a moment ago. Another process may take it before it is used: callers retry.
+// A TCP port that was free a moment ago. Another process may take it before it is used: callers
+// retry.
 absl::StatusOr<int> FreePort(const std::string& host);
 
 // AlreadyExists naming host and port when something listens there.

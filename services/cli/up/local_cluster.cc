@@ -17,7 +17,8 @@ constexpr std::chrono::seconds kStopGrace{3};
 
 absl::StatusOr<std::string> MakeRunDir() {
   std::string path = (std::filesystem::temp_directory_path() / "conclave-up-XXXXXX").string();
-  if (mkdtemp(path.data()) == nullptr) return Unavailable("cannot make a temporary folder {}", path);
+  if (mkdtemp(path.data()) == nullptr)
+    return Unavailable("cannot make a temporary folder {}", path);
   return path;
 }
 
@@ -27,8 +28,9 @@ LocalCluster::~LocalCluster() { Stop(); }
 
 absl::Status LocalCluster::Start(SteadyTime deadline) {
   if (absl::Status status = CheckPortFree(config_.host, config_.http_port); !status.ok()) {
-    return AlreadyExists("the HTTP port is in use ({}); choose another with --http-port N, 0 for a free one",
-                         Message(status));
+    return AlreadyExists(
+        "the HTTP port is in use ({}); choose another with --http-port N, 0 for a free one",
+        Message(status));
   }
   ASSIGN_OR_RETURN(run_dir_, MakeRunDir());
   log_dir_ = config_.log_dir.empty() ? run_dir_ : config_.log_dir;
@@ -40,8 +42,9 @@ absl::Status LocalCluster::Start(SteadyTime deadline) {
 }
 
 absl::Status LocalCluster::Spawn(const std::string& name, std::vector<std::string> argv) {
-  ASSIGN_OR_RETURN(ChildProcess child,
-                   ChildProcess::Spawn({name, std::move(argv), fmt::format("{}/{}.log", log_dir_, name)}));
+  ASSIGN_OR_RETURN(
+      ChildProcess child,
+      ChildProcess::Spawn({name, std::move(argv), fmt::format("{}/{}.log", log_dir_, name)}));
   children_.push_back(std::make_unique<ChildProcess>(std::move(child)));
   return absl::OkStatus();
 }
@@ -57,15 +60,17 @@ absl::Status LocalCluster::StartEtcd(SteadyTime deadline) {
     etcd_address_ = fmt::format("{}:{}", config_.host, client_port);
     // The state of a local cluster dies with it, so nothing needs to reach the disk.
     RETURN_IF_ERROR(Annotate(
-        Spawn("etcd", {config_.etcd, "--name", "local", "--data-dir", fmt::format("{}/etcd-{}", run_dir_, attempt),
-                       "--listen-client-urls", client, "--advertise-client-urls", client, "--listen-peer-urls", peer,
+        Spawn("etcd", {config_.etcd, "--name", "local", "--data-dir",
+                       fmt::format("{}/etcd-{}", run_dir_, attempt), "--listen-client-urls", client,
+                       "--advertise-client-urls", client, "--listen-peer-urls", peer,
                        "--initial-advertise-peer-urls", peer, "--initial-cluster", "local=" + peer,
                        "--unsafe-no-fsync", "--logger", "zap"}),
-        "etcd keeps the cluster's state (Debian package etcd-server; --etcd names another program)"));
+        "etcd keeps the cluster's state (Debian package etcd-server; --etcd names another "
+        "program)"));
     const SteadyTime attempt_deadline = std::min(deadline, After(std::chrono::seconds(10)));
     while (Now() < attempt_deadline && !children_.back()->Reap()) {
-      absl::StatusOr<std::unique_ptr<Store>> store =
-          ConnectEtcd(etcd_address_, std::min(attempt_deadline, After(std::chrono::milliseconds(500))));
+      absl::StatusOr<std::unique_ptr<Store>> store = ConnectEtcd(
+          etcd_address_, std::min(attempt_deadline, After(std::chrono::milliseconds(500))));
       if (store.ok()) {
         store_ = std::move(*store);
         cluster_ = std::make_unique<ClusterClient>(*store_, ClusterClientOptions{});
@@ -79,19 +84,31 @@ absl::Status LocalCluster::StartEtcd(SteadyTime deadline) {
     StopChildren({children_.back().get()}, kStopGrace);
     children_.pop_back();
   }
-  return Unavailable("etcd did not start: {}\n{}", Message(last), LogTail(log_dir_ + "/etcd.log", 5));
+  return Unavailable("etcd did not start: {}\n{}", Message(last),
+                     LogTail(log_dir_ + "/etcd.log", 5));
 }
 
-std::vector<std::string> LocalCluster::RoleArgs(const std::string& role, const std::string& id) const {
-  std::vector<std::string> args = {std::filesystem::read_symlink("/proc/self/exe").string(), role,
-                                   "--id", id, "--model", config_.model_dir, "--etcd", etcd_address_,
-                                   "--host", config_.host, "--log-level", config_.log_level};
+std::vector<std::string> LocalCluster::RoleArgs(const std::string& role,
+                                                const std::string& id) const {
+  std::vector<std::string> args = {std::filesystem::read_symlink("/proc/self/exe").string(),
+                                   role,
+                                   "--id",
+                                   id,
+                                   "--model",
+                                   config_.model_dir,
+                                   "--etcd",
+                                   etcd_address_,
+                                   "--host",
+                                   config_.host,
+                                   "--log-level",
+                                   config_.log_level};
   if (role == "router") {
     args.insert(args.end(), {"--http-port", std::to_string(config_.http_port)});
     if (!config_.model_id.empty()) args.insert(args.end(), {"--model-id", config_.model_id});
     return args;
   }
-  args.insert(args.end(), {"--mode", config_.mode, "--ucx-spin-us", std::to_string(config_.ucx_spin_us)});
+  args.insert(args.end(),
+              {"--mode", config_.mode, "--ucx-spin-us", std::to_string(config_.ucx_spin_us)});
   if (config_.threads > 0) args.insert(args.end(), {"--threads", std::to_string(config_.threads)});
   if (role == "expert-host") {
     args.insert(args.end(), {"--expert-replicas", std::to_string(config_.expert_replicas)});
@@ -119,7 +136,8 @@ absl::StatusOr<bool> LocalCluster::CheckReady() {
   for (const std::unique_ptr<ChildProcess>& child : children_) {
     child->Reap();
     if (!child->running()) {
-      return Unavailable("{} {} while starting\n{}", child->name(), child->EndText(), LogTail(child->log_path(), 5));
+      return Unavailable("{} {} while starting\n{}", child->name(), child->EndText(),
+                         LogTail(child->log_path(), 5));
     }
   }
   if (!Missing().empty()) return false;
@@ -136,7 +154,9 @@ std::string LocalCluster::Missing() const {
   std::string missing;
   for (const auto& [role, count] : wanted) {
     const int there = static_cast<int>(cluster_->Members(role).size());
-    if (there < count) missing += fmt::format("{}{} of {} {}", missing.empty() ? "" : ", ", there, count, RoleName(role));
+    if (there < count)
+      missing +=
+          fmt::format("{}{} of {} {}", missing.empty() ? "" : ", ", there, count, RoleName(role));
   }
   return missing;
 }
@@ -145,8 +165,8 @@ std::vector<std::string> LocalCluster::ReapEnded() {
   std::vector<std::string> ended;
   for (const std::unique_ptr<ChildProcess>& child : children_) {
     if (!child->Reap()) continue;
-    ended.push_back(fmt::format("{} (pid {}) {}; log: {}", child->name(), child->pid(), child->EndText(),
-                                child->log_path()));
+    ended.push_back(fmt::format("{} (pid {}) {}; log: {}", child->name(), child->pid(),
+                                child->EndText(), child->log_path()));
   }
   return ended;
 }

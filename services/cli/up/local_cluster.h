@@ -21,10 +21,11 @@ class LocalCluster {
   explicit LocalCluster(const UpConfig& config) : config_(config) {}
   ~LocalCluster();
 
-  // Starts etcd, waits for it, starts the roles. Errors name the process and quote the end of its log.
+  // Starts etcd, waits for it, starts the roles. Errors name the process and quote the end of its
+  // log.
   absl::Status Start(SteadyTime deadline);
-  // One look, without waiting: OK(true) when the router says it can serve and all members are registered;
-  // an error when a process ended.
+  // One look, without waiting: OK(true) when the router says it can serve and all members are
+  // registered; an error when a process ended.
   absl::StatusOr<bool> CheckReady();
   // What is not there yet, for the user: "1 of 2 expert hosts".
   std::string Missing() const;

@@ -21,7 +21,8 @@ namespace {
 
 constexpr int kChatEnded = SIGUSR1;
 
-// The signals that this thread waits for: stop requests, ended children, the end of the chat thread.
+// The signals that this thread waits for: stop requests, ended children, the end of the chat
+// thread.
 sigset_t WaitedSignals() {
   sigset_t set;
   sigemptyset(&set);
@@ -40,9 +41,13 @@ int NextSignal(std::chrono::milliseconds wait) {
 }
 
 void WriteReadyFile(const LocalCluster& cluster, const std::string& path) {
-  nlohmann::json json = {{"http", cluster.http_address()}, {"grpc", cluster.grpc_address()},
-                         {"etcd", cluster.etcd_address()}, {"log_dir", cluster.log_dir()}, {"pid", getpid()}};
-  for (const ChildProcess* child : cluster.Processes()) json["processes"][child->name()]["pid"] = child->pid();
+  nlohmann::json json = {{"http", cluster.http_address()},
+                         {"grpc", cluster.grpc_address()},
+                         {"etcd", cluster.etcd_address()},
+                         {"log_dir", cluster.log_dir()},
+                         {"pid", getpid()}};
+  for (const ChildProcess* child : cluster.Processes())
+    json["processes"][child->name()]["pid"] = child->pid();
   for (const MemberInfo& member : cluster.Members()) {
     json["processes"][member.id]["grpc"] = member.grpc_address;
     json["processes"][member.id]["http"] = member.http_address;
@@ -55,9 +60,11 @@ void WriteReadyFile(const LocalCluster& cluster, const std::string& path) {
 
 void PrintEndpoints(const LocalCluster& cluster, double seconds) {
   std::fprintf(stderr, "conclave is ready after %.1f s\n\n", seconds);
-  std::fprintf(stderr, "  OpenAI API   http://%s/v1/chat/completions\n", cluster.http_address().c_str());
+  std::fprintf(stderr, "  OpenAI API   http://%s/v1/chat/completions\n",
+               cluster.http_address().c_str());
   std::fprintf(stderr, "  status page  http://%s/\n", cluster.http_address().c_str());
-  std::fprintf(stderr, "  gRPC         %s  (conclave.v1.Inference)\n", cluster.grpc_address().c_str());
+  std::fprintf(stderr, "  gRPC         %s  (conclave.v1.Inference)\n",
+               cluster.grpc_address().c_str());
   std::fprintf(stderr, "  etcd         %s\n\n", cluster.etcd_address().c_str());
   std::fprintf(stderr, "  %-16s %8s  %-21s %s\n", "process", "pid", "gRPC", "metrics");
   const std::vector<MemberInfo> members = cluster.Members();
@@ -66,7 +73,8 @@ void PrintEndpoints(const LocalCluster& cluster, double seconds) {
     for (const MemberInfo& member : members) {
       if (member.id == child->name()) grpc = member.grpc_address, http = member.http_address;
     }
-    std::fprintf(stderr, "  %-16s %8d  %-21s %s\n", child->name().c_str(), child->pid(), grpc.c_str(), http.c_str());
+    std::fprintf(stderr, "  %-16s %8d  %-21s %s\n", child->name().c_str(), child->pid(),
+                 grpc.c_str(), http.c_str());
   }
   std::fprintf(stderr, "\n  logs         %s\n\n", cluster.log_dir().c_str());
 }
@@ -84,11 +92,13 @@ int WaitReady(LocalCluster& cluster, const UpConfig& config, SteadyTime deadline
     if (*ready) return 0;
     if (Now() > deadline) {
       const std::string missing = cluster.Missing();
-      std::fprintf(stderr, "conclave up: not ready after %d s: %s (logs: %s; keep them with --log-dir)\n",
-                   config.start_timeout_s, missing.empty() ? "the router does not serve" : missing.c_str(),
-                   cluster.log_dir().c_str());
+      std::fprintf(
+          stderr, "conclave up: not ready after %d s: %s (logs: %s; keep them with --log-dir)\n",
+          config.start_timeout_s, missing.empty() ? "the router does not serve" : missing.c_str(),
+          cluster.log_dir().c_str());
       for (const ChildProcess* child : cluster.Processes()) {
-        std::fprintf(stderr, "  %s:\n%s", child->name().c_str(), LogTail(child->log_path(), 3).c_str());
+        std::fprintf(stderr, "  %s:\n%s", child->name().c_str(),
+                     LogTail(child->log_path(), 3).c_str());
       }
       return 1;
     }
@@ -145,7 +155,8 @@ int RunUp(const std::vector<std::string>& args) {
     std::fprintf(stderr, "conclave up: %s\n", Message(status).c_str());
     return 1;
   }
-  if (const int exit_status = WaitReady(cluster, config, deadline); exit_status != 0) return exit_status;
+  if (const int exit_status = WaitReady(cluster, config, deadline); exit_status != 0)
+    return exit_status;
   if (!config.ready_file.empty()) WriteReadyFile(cluster, config.ready_file);
   if (config.prompt.empty()) PrintEndpoints(cluster, SecondsSince(start));
 
@@ -163,8 +174,8 @@ int RunUp(const std::vector<std::string>& args) {
     kill(getpid(), kChatEnded);
   });
   if (const int signal = Supervise(cluster); signal != 0) {
-    // The chat thread may sit in a read of the terminal that nothing ends: stop the cluster, then leave
-    // without waiting for it.
+    // The chat thread may sit in a read of the terminal that nothing ends: stop the cluster, then
+    // leave without waiting for it.
     cluster.Stop();
     std::fputs("\n", stderr);
     _exit(128 + signal);

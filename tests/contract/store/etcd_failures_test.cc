@@ -43,7 +43,8 @@ TEST(EtcdConnect, UnreachableIsUnavailableAndNamesTheEndpoint) {
 }
 
 TEST(EtcdConnect, MalformedEndpointsAreInvalid) {
-  for (const char* text : {"", "localhost", "https://localhost:2379", "localhost:port", ":2379", "a:1,,b:2"}) {
+  for (const char* text :
+       {"", "localhost", "https://localhost:2379", "localhost:port", ":2379", "a:1,,b:2"}) {
     const auto store = ConnectEtcd(text, After(std::chrono::milliseconds(300)));
     EXPECT_TRUE(absl::IsInvalidArgument(store.status())) << text << ": " << store.status();
   }
@@ -75,11 +76,13 @@ TEST_F(EtcdFailures, LeaseThatNobodyKeepsExpires) {
 
 TEST_F(EtcdFailures, FrozenEtcdCostsTheDeadlineAndTheLease) {
   Cell<bool> lost;
-  const auto lease = store_->GrantLease(std::chrono::seconds(2), [&] { lost.Set(true); }, Soon());
+  const auto lease = store_->GrantLease(
+      std::chrono::seconds(2), [&] { lost.Set(true); }, Soon());
   ASSERT_TRUE(lease.ok());
   etcd_->Freeze();
   const auto value = store_->Get("a", After(std::chrono::milliseconds(200)));
-  EXPECT_TRUE(absl::IsDeadlineExceeded(value.status()) || absl::IsUnavailable(value.status())) << value.status();
+  EXPECT_TRUE(absl::IsDeadlineExceeded(value.status()) || absl::IsUnavailable(value.status()))
+      << value.status();
   EXPECT_TRUE(lost.WaitFor(true));
   etcd_->Thaw();
   EXPECT_TRUE(PutUntilItWorks("a", "x").ok());
@@ -91,16 +94,19 @@ TEST_F(EtcdFailures, WatchResumesWithEverythingAfterARestart) {
   const auto watch = store_->WatchPrefix("w/", seen.callback());
   ASSERT_TRUE(seen.Wait([](const Recorder& r) { return r.known().size() == 1; }));
   Cell<bool> lost;
-  const auto lease = store_->GrantLease(std::chrono::seconds(2), [&] { lost.Set(true); }, Soon());
+  const auto lease = store_->GrantLease(
+      std::chrono::seconds(2), [&] { lost.Set(true); }, Soon());
   ASSERT_TRUE(lease.ok());
   etcd_->Kill();
   EXPECT_TRUE(lost.WaitFor(true));
   const auto value = store_->Get("w/kept", After(std::chrono::milliseconds(2000)));
-  EXPECT_TRUE(absl::IsUnavailable(value.status()) || absl::IsDeadlineExceeded(value.status())) << value.status();
+  EXPECT_TRUE(absl::IsUnavailable(value.status()) || absl::IsDeadlineExceeded(value.status()))
+      << value.status();
   ASSERT_TRUE(etcd_->Restart().ok());
   const absl::Status put = PutUntilItWorks("w/new", "2");
   ASSERT_TRUE(put.ok()) << put;
-  EXPECT_TRUE(seen.Wait([](const Recorder& r) { return r.resets() >= 2 && r.known().size() == 2; }));
+  EXPECT_TRUE(
+      seen.Wait([](const Recorder& r) { return r.resets() >= 2 && r.known().size() == 2; }));
 }
 
 TEST_F(EtcdFailures, MembersServeDuringAnOutageAndRegisterAgain) {

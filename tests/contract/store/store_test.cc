@@ -37,11 +37,11 @@ class EtcdBackend : public Backend {
   void EndLease(int64_t lease) override {
     etcdserverpb::LeaseRevokeRequest request;
     request.set_id(lease);
-    const absl::Status status = client_->Call(
-        "LeaseRevoke", Soon(), true, nullptr, [&](EtcdClient::Endpoint& e, grpc::ClientContext* c) {
-          etcdserverpb::LeaseRevokeResponse response;
-          return e.lease->LeaseRevoke(c, request, &response);
-        });
+    const absl::Status status = client_->Call("LeaseRevoke", Soon(), true, nullptr,
+                                              [&](EtcdClient::Endpoint& e, grpc::ClientContext* c) {
+                                                etcdserverpb::LeaseRevokeResponse response;
+                                                return e.lease->LeaseRevoke(c, request, &response);
+                                              });
     ASSERT_TRUE(status.ok()) << status;
   }
 
@@ -165,7 +165,8 @@ TEST_P(StoreContract, RevokedLeaseTakesItsKeysAlongAndSaysNothing) {
   Recorder seen;
   const auto watch = store().WatchPrefix(Key(""), seen.callback());
   Cell<bool> lost;
-  auto lease = store().GrantLease(std::chrono::seconds(5), [&] { lost.Set(true); }, Soon());
+  auto lease = store().GrantLease(
+      std::chrono::seconds(5), [&] { lost.Set(true); }, Soon());
   ASSERT_TRUE(lease.ok()) << lease.status();
   ASSERT_NE((*lease)->id(), 0);
   ASSERT_TRUE(store().Put(Key("leased"), "x", (*lease)->id(), Soon()).ok());
@@ -182,29 +183,35 @@ TEST_P(StoreContract, EndedLeaseIsToldAndTakesItsKeysAlong) {
   Recorder seen;
   const auto watch = store().WatchPrefix(Key(""), seen.callback());
   Cell<bool> lost;
-  const auto lease = store().GrantLease(std::chrono::seconds(2), [&] { lost.Set(true); }, Soon());
+  const auto lease = store().GrantLease(
+      std::chrono::seconds(2), [&] { lost.Set(true); }, Soon());
   ASSERT_TRUE(lease.ok()) << lease.status();
   ASSERT_TRUE(*store().CompareAndPut(Key("a"), 0, "x", (*lease)->id(), Soon()));
   ASSERT_TRUE(seen.Wait([](const Recorder& r) { return r.known().size() == 1; }));
   backend_->EndLease((*lease)->id());
   EXPECT_TRUE(lost.WaitFor(true));
-  EXPECT_TRUE(seen.Wait([](const Recorder& r) { return r.known().empty() && r.history().size() == 2; }));
+  EXPECT_TRUE(
+      seen.Wait([](const Recorder& r) { return r.known().empty() && r.history().size() == 2; }));
 }
 
 TEST_P(StoreContract, UnknownLeaseIsNotFound) {
   EXPECT_TRUE(absl::IsNotFound(store().Put(Key("a"), "x", 123456789, Soon()).status()));
-  EXPECT_TRUE(absl::IsNotFound(store().CompareAndPut(Key("a"), 0, "x", 123456789, Soon()).status()));
+  EXPECT_TRUE(
+      absl::IsNotFound(store().CompareAndPut(Key("a"), 0, "x", 123456789, Soon()).status()));
 }
 
 TEST_P(StoreContract, ElectionHasOneLeaderAndHandsOver) {
   Cell<bool> first, second, lost;
-  auto lease1 = store().GrantLease(std::chrono::seconds(2), [&] { lost.Set(true); }, Soon());
+  auto lease1 = store().GrantLease(
+      std::chrono::seconds(2), [&] { lost.Set(true); }, Soon());
   auto lease2 = store().GrantLease(std::chrono::seconds(5), nullptr, Soon());
   ASSERT_TRUE(lease1.ok() && lease2.ok());
-  auto one = Election::Campaign(store(), Key("leader"), "one", (*lease1)->id(), [&](bool l) { first.Set(l); });
+  auto one = Election::Campaign(store(), Key("leader"), "one", (*lease1)->id(),
+                                [&](bool l) { first.Set(l); });
   ASSERT_TRUE(first.WaitFor(true));
   EXPECT_TRUE(one->IsLeader());
-  auto two = Election::Campaign(store(), Key("leader"), "two", (*lease2)->id(), [&](bool l) { second.Set(l); });
+  auto two = Election::Campaign(store(), Key("leader"), "two", (*lease2)->id(),
+                                [&](bool l) { second.Set(l); });
   EXPECT_FALSE(two->IsLeader());
   backend_->EndLease((*lease1)->id());
   EXPECT_TRUE(first.WaitFor(false));
@@ -218,9 +225,11 @@ TEST_P(StoreContract, DestroyedElectionResigns) {
   auto lease1 = store().GrantLease(std::chrono::seconds(5), nullptr, Soon());
   auto lease2 = store().GrantLease(std::chrono::seconds(5), nullptr, Soon());
   ASSERT_TRUE(lease1.ok() && lease2.ok());
-  auto one = Election::Campaign(store(), Key("leader"), "one", (*lease1)->id(), [&](bool l) { first.Set(l); });
+  auto one = Election::Campaign(store(), Key("leader"), "one", (*lease1)->id(),
+                                [&](bool l) { first.Set(l); });
   ASSERT_TRUE(first.WaitFor(true));
-  auto two = Election::Campaign(store(), Key("leader"), "two", (*lease2)->id(), [&](bool l) { second.Set(l); });
+  auto two = Election::Campaign(store(), Key("leader"), "two", (*lease2)->id(),
+                                [&](bool l) { second.Set(l); });
   one.reset();
   EXPECT_TRUE(second.WaitFor(true));
   EXPECT_TRUE(first.Get());  // resigning is no news to the one who does it

@@ -21,12 +21,14 @@ class GoldenModels : public testing::TestWithParam<Case> {};
 
 TEST_P(GoldenModels, LieWithinTheTolerances) {
   const auto [name, mode, threads] = GetParam();
-  const auto report = Verify({.dir = CaseDir(name), .mode = mode, .threads = threads, .chunk_tokens = 1 + 15 * threads});
+  const auto report = Verify(
+      {.dir = CaseDir(name), .mode = mode, .threads = threads, .chunk_tokens = 1 + 15 * threads});
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_TRUE(report->ok());
   EXPECT_GE(report->lines.size(), 10u);
   for (const VerifyLine& line : report->lines) {
-    EXPECT_TRUE(line.ok()) << line.kind << ": " << line.deviation << " against " << line.rule << " at " << line.worst;
+    EXPECT_TRUE(line.ok()) << line.kind << ": " << line.deviation << " against " << line.rule
+                           << " at " << line.worst;
     EXPECT_GT(line.compared, 0) << line.kind;
     // Far inside: an error of arithmetic, not of rounding, would show long before the tolerance.
     if (mode == ComputeMode::kF32) {
@@ -36,15 +38,19 @@ TEST_P(GoldenModels, LieWithinTheTolerances) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, GoldenModels,
-                         testing::Combine(testing::Values("deepseek_v3-bf16", "deepseek_v3-fp8-yarn"),
-                                          testing::Values(ComputeMode::kF32, ComputeMode::kBF16), testing::Values(1, 2)));
+                         testing::Combine(testing::Values("deepseek_v3-bf16",
+                                                          "deepseek_v3-fp8-yarn"),
+                                          testing::Values(ComputeMode::kF32, ComputeMode::kBF16),
+                                          testing::Values(1, 2)));
 
 TEST(VerifyCommand, PrintsATableAndJson) {
   std::ostringstream table, json, err;
   EXPECT_EQ(RunVerify({.dir = CaseDir("deepseek_v3-bf16")}, table, err), 0);
   EXPECT_NE(table.str().find("greedy tokens"), std::string::npos);
   EXPECT_EQ(table.str().find("MISS"), std::string::npos);
-  EXPECT_EQ(RunVerify({.dir = CaseDir("deepseek_v3-fp8-yarn"), .mode = "bf16", .json = true}, json, err), 0);
+  EXPECT_EQ(
+      RunVerify({.dir = CaseDir("deepseek_v3-fp8-yarn"), .mode = "bf16", .json = true}, json, err),
+      0);
   const auto document = nlohmann::json::parse(json.str(), nullptr, false);
   ASSERT_TRUE(document.is_object());
   EXPECT_TRUE(document["ok"].get<bool>());

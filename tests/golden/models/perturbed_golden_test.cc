@@ -18,12 +18,15 @@ namespace fs = std::filesystem;
 
 class Perturbed : public testing::Test {
  protected:
-  fs::path dir_ = fs::path(testing::TempDir()) /
-                  (std::string("perturbed_") + testing::UnitTest::GetInstance()->current_test_info()->name());
+  fs::path dir_ =
+      fs::path(testing::TempDir()) /
+      (std::string("perturbed_") + testing::UnitTest::GetInstance()->current_test_info()->name());
 
   void SetUp() override {
     fs::remove_all(dir_);
-    fs::copy(std::string(std::getenv("CONCLAVE_SOURCE_DIR")) + "/tests/golden/models/deepseek_v3-bf16", dir_);
+    fs::copy(
+        std::string(std::getenv("CONCLAVE_SOURCE_DIR")) + "/tests/golden/models/deepseek_v3-bf16",
+        dir_);
     for (const auto& file : fs::directory_iterator(dir_))
       fs::permissions(file, fs::perms::owner_write, fs::perm_options::add);
   }

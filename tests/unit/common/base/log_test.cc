@@ -12,9 +12,9 @@ TEST(JsonQuoteTest, EscapesWhatJsonRequires) {
 
 TEST(JsonQuoteTest, ReplacesInvalidUtf8) {
   EXPECT_EQ(JsonQuote("a\xFFz"), "\"a\xEF\xBF\xBDz\"");
-  EXPECT_EQ(JsonQuote("\xC3"), "\"\xEF\xBF\xBD\"");                                  // cut off
-  EXPECT_EQ(JsonQuote("\xED\xA0\x80").find('\xED'), std::string::npos);              // a surrogate
-  EXPECT_EQ(JsonQuote("\xC0\x80").find('\xC0'), std::string::npos);                  // overlong
+  EXPECT_EQ(JsonQuote("\xC3"), "\"\xEF\xBF\xBD\"");                      // cut off
+  EXPECT_EQ(JsonQuote("\xED\xA0\x80").find('\xED'), std::string::npos);  // a surrogate
+  EXPECT_EQ(JsonQuote("\xC0\x80").find('\xC0'), std::string::npos);      // overlong
 }
 
 TEST(LogFieldTest, RendersJsonValues) {

@@ -35,7 +35,9 @@ class ConfigTest : public testing::Test {
   ~ConfigTest() override {
     if (!file_.empty()) unlink(file_.c_str());
   }
-  absl::Status Parse(const std::vector<std::string>& args) { return parser_.Parse(args, &exit_now_); }
+  absl::Status Parse(const std::vector<std::string>& args) {
+    return parser_.Parse(args, &exit_now_);
+  }
   std::string WriteFile(const std::string& text) {
     char path[] = "/tmp/conclave-config-XXXXXX";
     const int fd = mkstemp(path);
@@ -57,8 +59,9 @@ TEST_F(ConfigTest, DefaultsStandWithoutFlags) {
 }
 
 TEST_F(ConfigTest, FlagsInBothSpellingsAndPositionals) {
-  const absl::Status status = Parse({"--port", "1", "--etcd=a:1,b:2", "dir", "--bytes=1099511627776", "--ratio", "1",
-                                     "--mode", "f32", "--chat"});
+  const absl::Status status =
+      Parse({"--port", "1", "--etcd=a:1,b:2", "dir", "--bytes=1099511627776", "--ratio", "1",
+             "--mode", "f32", "--chat"});
   ASSERT_TRUE(status.ok()) << status;
   EXPECT_EQ(s_.port, 1);
   EXPECT_EQ(s_.etcd, "a:1,b:2");
@@ -160,7 +163,8 @@ TEST_F(ConfigTest, HelpListsEverythingAndExits) {
   const std::string text = testing::internal::GetCapturedStdout();
   EXPECT_TRUE(exit_now_);
   EXPECT_EQ(text, parser_.Help());
-  for (const char* part : {"conclave decode", "[MODEL]", "--port VALUE", "0..65535", "default: 8080", "--config"}) {
+  for (const char* part :
+       {"conclave decode", "[MODEL]", "--port VALUE", "0..65535", "default: 8080", "--config"}) {
     EXPECT_THAT(text, HasSubstr(part));
   }
 }

@@ -13,7 +13,8 @@ using testing::HasSubstr;
 
 class ExpertStoreTest : public testing::Test {
  protected:
-  std::shared_ptr<ExpertStore> store_ = *ExpertStore::Open(GoldenDir("deepseek_v3-fp8-yarn"), ComputeMode::kF32);
+  std::shared_ptr<ExpertStore> store_ =
+      *ExpertStore::Open(GoldenDir("deepseek_v3-fp8-yarn"), ComputeMode::kF32);
 };
 
 TEST_F(ExpertStoreTest, StartsEmptyAndCountsItsBytes) {
@@ -34,7 +35,8 @@ TEST_F(ExpertStoreTest, StartsEmptyAndCountsItsBytes) {
 }
 
 TEST_F(ExpertStoreTest, RangesAreChecked) {
-  EXPECT_THAT(Message(store_->Load(1, 0)), HasSubstr("layer 1 has no routed experts; layers 2..5 do"));
+  EXPECT_THAT(Message(store_->Load(1, 0)),
+              HasSubstr("layer 1 has no routed experts; layers 2..5 do"));
   EXPECT_THAT(Message(store_->Load(6, 0)), HasSubstr("layer 6"));
   EXPECT_THAT(Message(store_->Load(2, 16)), HasSubstr("expert 16 of layer 2 lies outside 0..15"));
   EXPECT_EQ(store_->Load(2, -1).code(), absl::StatusCode::kInvalidArgument);
@@ -70,9 +72,12 @@ TEST_F(ExpertStoreTest, LoadsAndUnloadsFromManyThreads) {
 }
 
 TEST_F(ExpertStoreTest, SameFingerprintAsTheModelAndAnotherPerMode) {
-  EXPECT_EQ(store_->fingerprint(), SmallModel("deepseek_v3-fp8-yarn", ComputeMode::kF32)->fingerprint());
-  EXPECT_NE(store_->fingerprint(), SmallModel("deepseek_v3-fp8-yarn", ComputeMode::kBF16)->fingerprint());
-  EXPECT_NE(store_->fingerprint(), SmallModel("deepseek_v3-bf16", ComputeMode::kF32)->fingerprint());
+  EXPECT_EQ(store_->fingerprint(),
+            SmallModel("deepseek_v3-fp8-yarn", ComputeMode::kF32)->fingerprint());
+  EXPECT_NE(store_->fingerprint(),
+            SmallModel("deepseek_v3-fp8-yarn", ComputeMode::kBF16)->fingerprint());
+  EXPECT_NE(store_->fingerprint(),
+            SmallModel("deepseek_v3-bf16", ComputeMode::kF32)->fingerprint());
 }
 
 TEST(ExpertStore, AMissingFolderIsNamed) {

@@ -18,7 +18,9 @@ struct Variant {
 
 class ForwardBits : public testing::TestWithParam<Variant> {
  protected:
-  std::shared_ptr<const Model> model() const { return SmallModel(GetParam().model, GetParam().mode); }
+  std::shared_ptr<const Model> model() const {
+    return SmallModel(GetParam().model, GetParam().mode);
+  }
   int64_t vocab() const { return model()->config().vocab_size; }
 };
 
@@ -29,15 +31,18 @@ TEST_P(ForwardBits, DoNotDependOnChunksOrThreads) {
   for (int threads : {1, 2}) {
     Engine engine(model(), threads);
     for (int chunk : {1, 16, 64, 100, 150}) {
-      EXPECT_EQ(engine.Prefill(tokens, Pages(3, 3), chunk), expected) << chunk << " tokens, " << threads << " threads";
+      EXPECT_EQ(engine.Prefill(tokens, Pages(3, 3), chunk), expected)
+          << chunk << " tokens, " << threads << " threads";
     }
   }
 }
 
 TEST_P(ForwardBits, DoNotDependOnTheOtherSequences) {
-  const std::vector<TokenId> a = RandomTokens(70, 2), b = RandomTokens(33, 3), c = RandomTokens(5, 4), d = RandomTokens(128, 5);
+  const std::vector<TokenId> a = RandomTokens(70, 2), b = RandomTokens(33, 3),
+                             c = RandomTokens(5, 4), d = RandomTokens(128, 5);
   Engine alone(model());
-  const std::vector<float> a_logits = alone.Prefill(a, Pages(0, 2), 70), c_logits = alone.Prefill(c, Pages(2, 1), 5);
+  const std::vector<float> a_logits = alone.Prefill(a, Pages(0, 2), 70),
+                           c_logits = alone.Prefill(c, Pages(2, 1), 5);
 
   Engine engine(model(), 2);
   const std::vector<int32_t> pa = {9, 4}, pb = {7}, pc = {2}, pd = {0, 1};
@@ -49,7 +54,8 @@ TEST_P(ForwardBits, DoNotDependOnTheOtherSequences) {
   ASSERT_TRUE(result.ok()) << result.status();
   ASSERT_EQ(result->rows, 33 + 70 + 5);
   const auto rows = [&](int begin, int count) {
-    return std::vector<float>(result->logits.begin() + begin * vocab(), result->logits.begin() + (begin + count) * vocab());
+    return std::vector<float>(result->logits.begin() + begin * vocab(),
+                              result->logits.begin() + (begin + count) * vocab());
   };
   EXPECT_EQ(rows(33, 70), a_logits);
   EXPECT_EQ(rows(103, 5), c_logits);
@@ -74,12 +80,15 @@ TEST_P(ForwardBits, DecodeEqualsPrefill) {
   for (int step = 0; step < 12; ++step) {
     std::vector<SequenceChunk> chunks;
     for (int s = 0; s < 4; ++s)
-      chunks.push_back({.tokens = {&sequences[s][at[s]], 1}, .start = static_cast<int>(at[s]), .pages = pages[s]});
+      chunks.push_back({.tokens = {&sequences[s][at[s]], 1},
+                        .start = static_cast<int>(at[s]),
+                        .pages = pages[s]});
     const auto result = engine.forward.Step(chunks, {});
     ASSERT_TRUE(result.ok()) << result.status();
     for (int s = 0; s < 4; ++s, ++at[s - 1]) {
       const auto want = expected[s].begin() + at[s] * vocab();
-      EXPECT_TRUE(std::equal(want, want + vocab(), result->logits.begin() + s * vocab())) << "sequence " << s;
+      EXPECT_TRUE(std::equal(want, want + vocab(), result->logits.begin() + s * vocab()))
+          << "sequence " << s;
     }
   }
 }
@@ -105,8 +114,10 @@ INSTANTIATE_TEST_SUITE_P(All, ForwardBits,
                                          Variant{"deepseek_v3-fp8-yarn", ComputeMode::kF32},
                                          Variant{"deepseek_v3-fp8-yarn", ComputeMode::kBF16}),
                          [](const auto& info) {
-                           return std::string(info.param.mode == ComputeMode::kF32 ? "f32" : "bf16") +
-                                  (std::string(info.param.model) == "deepseek_v3-bf16" ? "_plain" : "_fp8");
+                           return std::string(info.param.mode == ComputeMode::kF32 ? "f32"
+                                                                                   : "bf16") +
+                                  (std::string(info.param.model) == "deepseek_v3-bf16" ? "_plain"
+                                                                                       : "_fp8");
                          });
 
 class ForwardInput : public testing::Test {
@@ -127,18 +138,23 @@ TEST_F(ForwardInput, OutOfRangeIsNamed) {
   const std::vector<int32_t> far = {4}, below = {-1};
   EXPECT_THAT(Error({.tokens = high, .pages = pages_}), HasSubstr("token 512 at position 1"));
   EXPECT_THAT(Error({.tokens = low, .pages = pages_}), HasSubstr("token -1"));
-  EXPECT_THAT(Error({.tokens = tokens_, .pages = far}), HasSubstr("page 4 lies outside the cache of 4 pages"));
+  EXPECT_THAT(Error({.tokens = tokens_, .pages = far}),
+              HasSubstr("page 4 lies outside the cache of 4 pages"));
   EXPECT_THAT(Error({.tokens = tokens_, .pages = below}), HasSubstr("page -1"));
-  EXPECT_THAT(Error({.tokens = tokens_, .start = -1, .pages = pages_}), HasSubstr("positions -1..1"));
-  EXPECT_THAT(Error({.tokens = tokens_, .start = 4094, .pages = pages_}), HasSubstr("context of 4096"));
-  EXPECT_THAT(Error({.tokens = tokens_, .start = 62, .pages = pages_}), HasSubstr("1 KV pages for 65 tokens, 2 are needed"));
+  EXPECT_THAT(Error({.tokens = tokens_, .start = -1, .pages = pages_}),
+              HasSubstr("positions -1..1"));
+  EXPECT_THAT(Error({.tokens = tokens_, .start = 4094, .pages = pages_}),
+              HasSubstr("context of 4096"));
+  EXPECT_THAT(Error({.tokens = tokens_, .start = 62, .pages = pages_}),
+              HasSubstr("1 KV pages for 65 tokens, 2 are needed"));
   EXPECT_THAT(Error({.pages = pages_}), HasSubstr("no tokens"));
   EXPECT_EQ(engine_.forward.Step({}, {}).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(ForwardInput, APassedDeadlineEndsTheStep) {
   const SequenceChunk chunk{.tokens = tokens_, .pages = pages_};
-  const auto result = engine_.forward.Step({&chunk, 1}, {.deadline = Now() - std::chrono::seconds(1)});
+  const auto result =
+      engine_.forward.Step({&chunk, 1}, {.deadline = Now() - std::chrono::seconds(1)});
   EXPECT_EQ(result.status().code(), absl::StatusCode::kDeadlineExceeded);
 }
 
@@ -152,9 +168,9 @@ TEST_F(ForwardInput, LayerKvIsCompleteWhenAnnounced) {
     return std::vector<float>(kv, kv + 3 * width);
   };
   const auto result = engine_.forward.Step({&chunk, 1}, {.on_layer_kv = [&](int layer) {
-    layers.push_back(layer);
-    seen.push_back(read(layer));
-  }});
+                                             layers.push_back(layer);
+                                             seen.push_back(read(layer));
+                                           }});
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_THAT(layers, testing::ElementsAre(0, 1, 2, 3, 4));
   for (int layer = 0; layer < 5; ++layer) {
@@ -164,7 +180,8 @@ TEST_F(ForwardInput, LayerKvIsCompleteWhenAnnounced) {
 }
 
 TEST_F(ForwardInput, OnlyWantedRowsComeBack) {
-  const SequenceChunk last{.tokens = tokens_, .pages = pages_}, none{.tokens = tokens_, .pages = pages_, .want_logits = false};
+  const SequenceChunk last{.tokens = tokens_, .pages = pages_},
+      none{.tokens = tokens_, .pages = pages_, .want_logits = false};
   EXPECT_EQ(engine_.forward.Step({&last, 1}, {})->rows, 1);
   const auto silent = engine_.forward.Step({&none, 1}, {});
   ASSERT_TRUE(silent.ok());
@@ -190,18 +207,21 @@ TEST_F(ForwardInput, ErrorsOfTheExpertsComeThrough) {
 }
 
 TEST(Forward, RefusesAModelWithoutAttentionAndACacheOfAnotherMode) {
-  const auto experts_only = Model::Load(GoldenDir("deepseek_v3-bf16"), {.mode = ComputeMode::kF32, .attention = false});
+  const auto experts_only =
+      Model::Load(GoldenDir("deepseek_v3-bf16"), {.mode = ComputeMode::kF32, .attention = false});
   ASSERT_TRUE(experts_only.ok()) << experts_only.status();
   const std::vector<TokenId> tokens = {1};
   const std::vector<int32_t> pages = {0};
   const SequenceChunk chunk{.tokens = tokens, .pages = pages};
   Engine bare(*experts_only);
-  EXPECT_EQ(bare.forward.Step({&chunk, 1}, {}).status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(bare.forward.Step({&chunk, 1}, {}).status().code(),
+            absl::StatusCode::kFailedPrecondition);
 
   Engine engine(SmallModel("deepseek_v3-bf16", ComputeMode::kF32));
   const auto other = KvCache::Create(engine.model->config(), ComputeMode::kBF16, 1);
   Forward mismatched(engine.model, **other, engine.pool, engine.experts);
-  EXPECT_EQ(mismatched.Step({&chunk, 1}, {}).status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(mismatched.Step({&chunk, 1}, {}).status().code(),
+            absl::StatusCode::kFailedPrecondition);
 }
 
 }  // namespace

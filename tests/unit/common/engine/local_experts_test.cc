@@ -14,7 +14,8 @@ constexpr int kHidden = 192, kRows = 40;
 
 class LocalExpertsTest : public testing::TestWithParam<ComputeMode> {
  protected:
-  std::shared_ptr<ExpertStore> store_ = *ExpertStore::Open(GoldenDir("deepseek_v3-fp8-yarn"), GetParam());
+  std::shared_ptr<ExpertStore> store_ =
+      *ExpertStore::Open(GoldenDir("deepseek_v3-fp8-yarn"), GetParam());
   ThreadPool pool_{2, 0};
   std::vector<float> rows_ = std::vector<float>(kRows * kHidden);
   std::vector<uint16_t> halves_ = std::vector<uint16_t>(kRows * kHidden);
@@ -27,11 +28,18 @@ class LocalExpertsTest : public testing::TestWithParam<ComputeMode> {
     kernels::RoundToBf16(rows_.data(), rows_.size());
     kernels::EncodeBf16Row(rows_.data(), rows_.size(), halves_.data());
     for (uint32_t row = 0; row < kRows; ++row)
-      for (uint32_t expert = row % 3; expert < 16; expert += 3 + row % 4) picks_.push_back({row, expert});
+      for (uint32_t expert = row % 3; expert < 16; expert += 3 + row % 4)
+        picks_.push_back({row, expert});
   }
   RoutedRows Rows(std::span<const ExpertPick> picks) const {
-    const void* rows = GetParam() == ComputeMode::kF32 ? static_cast<const void*>(rows_.data()) : halves_.data();
-    return {.layer = 3, .num_rows = kRows, .hidden = kHidden, .mode = GetParam(), .rows = rows, .picks = picks};
+    const void* rows =
+        GetParam() == ComputeMode::kF32 ? static_cast<const void*>(rows_.data()) : halves_.data();
+    return {.layer = 3,
+            .num_rows = kRows,
+            .hidden = kHidden,
+            .mode = GetParam(),
+            .rows = rows,
+            .picks = picks};
   }
   absl::Status Compute(LocalExperts& experts, const RoutedRows& rows, std::vector<float>* out) {
     out->assign(rows.picks.size() * kHidden, -1);
@@ -47,7 +55,9 @@ TEST_P(LocalExpertsTest, APicksAnswerDoesNotDependOnTheOthers) {
   ASSERT_TRUE(Compute(experts, Rows(picks_), &all).ok());
   for (size_t i = 0; i < picks_.size(); i += 5) {
     ASSERT_TRUE(Compute(experts, Rows({&picks_[i], 1}), &single).ok());
-    EXPECT_EQ(single, std::vector<float>(all.begin() + i * kHidden, all.begin() + (i + 1) * kHidden)) << i;
+    EXPECT_EQ(single,
+              std::vector<float>(all.begin() + i * kHidden, all.begin() + (i + 1) * kHidden))
+        << i;
   }
 }
 
@@ -80,7 +90,8 @@ TEST_P(LocalExpertsTest, WhatIsNotHeldOrOutOfRangeIsNamed) {
   ASSERT_TRUE(store_->Load(3, 0).ok());
   LocalExperts experts(store_, pool_);
   std::vector<float> out;
-  const std::vector<ExpertPick> missing = {{0, 0}, {0, 9}}, bad_row = {{kRows, 0}}, bad_expert = {{0, 16}};
+  const std::vector<ExpertPick> missing = {{0, 0}, {0, 9}}, bad_row = {{kRows, 0}},
+                                bad_expert = {{0, 16}};
   auto status = Compute(experts, Rows(missing), &out);
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(Message(status), HasSubstr("expert 9 of layer 3 is not held"));
@@ -107,7 +118,8 @@ TEST_P(LocalExpertsTest, AnExpertUnloadedDuringACallIsStillComputed) {
   EXPECT_EQ(after, before);
 }
 
-INSTANTIATE_TEST_SUITE_P(Modes, LocalExpertsTest, testing::Values(ComputeMode::kF32, ComputeMode::kBF16));
+INSTANTIATE_TEST_SUITE_P(Modes, LocalExpertsTest,
+                         testing::Values(ComputeMode::kF32, ComputeMode::kBF16));
 
 }  // namespace
 }  // namespace conclave

@@ -32,34 +32,40 @@ TEST(Model, HoldsEveryWeightOnceInItsStoredType) {
 
 TEST(Model, PartsAreLoadedApart) {
   std::vector<double> progress;
-  const auto attention = Model::Load(GoldenDir(kSmallModels[0]), {.mode = ComputeMode::kF32,
-                                                                  .experts = false,
-                                                                  .mtp = false,
-                                                                  .progress = [&](double f) { progress.push_back(f); }});
+  const auto attention = Model::Load(
+      GoldenDir(kSmallModels[0]),
+      {.mode = ComputeMode::kF32, .experts = false, .mtp = false, .progress = [&](double f) {
+         progress.push_back(f);
+       }});
   ASSERT_TRUE(attention.ok()) << attention.status();
   EXPECT_TRUE((*attention)->has_attention());
   EXPECT_FALSE((*attention)->has_mtp());
   EXPECT_EQ((*attention)->experts()->held(), 0);
   EXPECT_TRUE(std::is_sorted(progress.begin(), progress.end()));
   EXPECT_EQ(progress.back(), 1);
-  const auto experts = Model::Load(GoldenDir(kSmallModels[0]), {.mode = ComputeMode::kF32, .attention = false});
+  const auto experts =
+      Model::Load(GoldenDir(kSmallModels[0]), {.mode = ComputeMode::kF32, .attention = false});
   ASSERT_TRUE(experts.ok());
   EXPECT_EQ((*experts)->experts()->held(), 4 * 16);
   EXPECT_EQ((*experts)->fingerprint(), (*attention)->fingerprint());
-  EXPECT_EQ((*experts)->resident_bytes() + (*attention)->resident_bytes() < 2 * SmallModel(kSmallModels[0], ComputeMode::kF32)->resident_bytes(), true);
+  EXPECT_EQ((*experts)->resident_bytes() + (*attention)->resident_bytes() <
+                2 * SmallModel(kSmallModels[0], ComputeMode::kF32)->resident_bytes(),
+            true);
 }
 
 // A copy of a checkpoint that a test may damage.
 class DamagedModel : public testing::Test {
  protected:
-  std::filesystem::path dir_ = std::filesystem::path(testing::TempDir()) /
+  std::filesystem::path dir_ =
+      std::filesystem::path(testing::TempDir()) /
       (std::string("damaged_") + testing::UnitTest::GetInstance()->current_test_info()->name());
 
   void SetUp() override {
     std::filesystem::remove_all(dir_);
     std::filesystem::copy(GoldenDir("deepseek_v3-fp8-yarn"), dir_);
     for (const auto& file : std::filesystem::directory_iterator(dir_))
-      std::filesystem::permissions(file, std::filesystem::perms::owner_write, std::filesystem::perm_options::add);
+      std::filesystem::permissions(file, std::filesystem::perms::owner_write,
+                                   std::filesystem::perm_options::add);
   }
   void TearDown() override { std::filesystem::remove_all(dir_); }
 
@@ -79,7 +85,8 @@ class DamagedModel : public testing::Test {
 
 TEST_F(DamagedModel, AShapeThatIsNotTheConfigsIsNamed) {
   Replace("config.json", "\"moe_intermediate_size\": 40", "\"moe_intermediate_size\": 48");
-  EXPECT_THAT(LoadError(), testing::AllOf(HasSubstr("model.layers."), HasSubstr("48"), HasSubstr("40")));
+  EXPECT_THAT(LoadError(),
+              testing::AllOf(HasSubstr("model.layers."), HasSubstr("48"), HasSubstr("40")));
 }
 
 TEST_F(DamagedModel, AMissingShardIsNamed) {
@@ -96,7 +103,8 @@ TEST_F(DamagedModel, ACodeThatIsNotANumberIsNamed) {
   std::string damaged = bytes;
   damaged[3] = '\x7f';
   Replace("model-00001-of-00003.safetensors", bytes, damaged);
-  EXPECT_THAT(LoadError(), testing::AllOf(HasSubstr("q_b_proj.weight"), HasSubstr("[0, 3]"), HasSubstr("not a number")));
+  EXPECT_THAT(LoadError(), testing::AllOf(HasSubstr("q_b_proj.weight"), HasSubstr("[0, 3]"),
+                                          HasSubstr("not a number")));
 }
 
 }  // namespace

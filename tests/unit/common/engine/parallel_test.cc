@@ -16,7 +16,10 @@ TEST(RunGemms, BitsDoNotDependOnThreadsOrRows) {
   for (float& w : weights) w = normal(engine);
   for (float& v : x) v = normal(engine);
   const kernels::PackSpec spec{
-      {kernels::WeightType::kF32, n, k, reinterpret_cast<const uint8_t*>(weights.data()), nullptr}, 0, n, false};
+      {kernels::WeightType::kF32, n, k, reinterpret_cast<const uint8_t*>(weights.data()), nullptr},
+      0,
+      n,
+      false};
   Linear linear;
   linear.m = kernels::PlanPack(spec);
   linear.data = *Buffer::Create(linear.m.data_bytes());
@@ -33,7 +36,8 @@ TEST(RunGemms, BitsDoNotDependOnThreadsOrRows) {
       const kernels::GemmParams gemms[] = {DenseGemm(linear, x.data(), out.data(), rows),
                                            DenseGemm(linear, x.data(), twice.data(), rows)};
       RunGemms(pool, kernels::BestIsa(), gemms);
-      EXPECT_EQ(out, std::vector<float>(expected.begin(), expected.begin() + rows * n)) << rows << " rows, " << threads;
+      EXPECT_EQ(out, std::vector<float>(expected.begin(), expected.begin() + rows * n))
+          << rows << " rows, " << threads;
       EXPECT_EQ(twice, out);
     }
   }

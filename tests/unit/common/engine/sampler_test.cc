@@ -25,7 +25,8 @@ TEST(Sampler, GreedyTakesTheLargestAndTheSmallerIdOfEquals) {
 TEST(Sampler, LogprobsAreThoseOfTheUnmodifiedDistribution) {
   const std::vector<float> logits = {0, 1, 2};
   const double total = 1 + std::exp(1.0) + std::exp(2.0);
-  const auto token = Sample(logits, 3, {.temperature = 0.01f, .top_p = 0.1f, .seed = 5, .top_logprobs = 20}, 3);
+  const auto token =
+      Sample(logits, 3, {.temperature = 0.01f, .top_p = 0.1f, .seed = 5, .top_logprobs = 20}, 3);
   ASSERT_TRUE(token.ok());
   EXPECT_EQ(token->id, 2);
   EXPECT_NEAR(token->logprob, 2 - std::log(total), 1e-6);
@@ -56,7 +57,8 @@ TEST(Sampler, DependsOnSeedChoiceAndPositionAlone) {
   };
   EXPECT_EQ(draw(1, 0, 10), draw(1, 0, 10));
   std::map<TokenId, int> seen;
-  for (int i = 0; i < 50; ++i) ++seen[draw(1, 0, i)], ++seen[draw(2 + i, 0, 0)], ++seen[draw(1, 1 + i, 0)];
+  for (int i = 0; i < 50; ++i)
+    ++seen[draw(1, 0, i)], ++seen[draw(2 + i, 0, 0)], ++seen[draw(1, 1 + i, 0)];
   EXPECT_GT(seen.size(), 120u);
 }
 

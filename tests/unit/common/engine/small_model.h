@@ -47,17 +47,22 @@ struct Engine {
   Forward forward;
 
   explicit Engine(std::shared_ptr<const Model> m, int threads = 1, int pages = 32)
-      : model(std::move(m)), pool(threads, 0), experts(model, pool),
-        cache(*KvCache::Create(model->config(), model->mode(), pages)), forward(model, *cache, pool, experts) {}
+      : model(std::move(m)),
+        pool(threads, 0),
+        experts(model, pool),
+        cache(*KvCache::Create(model->config(), model->mode(), pages)),
+        forward(model, *cache, pool, experts) {}
 
   // All logits of `tokens` at positions start.., cut into chunks.
-  std::vector<float> Prefill(std::span<const TokenId> tokens, std::span<const int32_t> pages, int chunk, int start = 0) {
+  std::vector<float> Prefill(std::span<const TokenId> tokens, std::span<const int32_t> pages,
+                             int chunk, int start = 0) {
     std::vector<float> logits;
     for (size_t i = 0; i < tokens.size(); i += chunk) {
-      const SequenceChunk piece{.tokens = tokens.subspan(i, std::min<size_t>(chunk, tokens.size() - i)),
-                                .start = start + static_cast<int>(i),
-                                .pages = pages,
-                                .all_logits = true};
+      const SequenceChunk piece{
+          .tokens = tokens.subspan(i, std::min<size_t>(chunk, tokens.size() - i)),
+          .start = start + static_cast<int>(i),
+          .pages = pages,
+          .all_logits = true};
       const auto result = forward.Step({&piece, 1}, {});
       EXPECT_TRUE(result.ok()) << result.status();
       if (!result.ok()) return {};

@@ -64,7 +64,11 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"AddedOtherId",
             [](json& j) { j["added_tokens"].push_back(AddedToken(299, "abc", true, false)); },
             "contradicts"},
-        Bad{"Normalizer", [](json& j) { j["normalizer"] = {{"type", "NFC"}}; }, "NFC"},
+        Bad{"Normalizer",
+            [](json& j) {
+              j["normalizer"] = {{"type", "NFC"}};
+            },
+            "NFC"},
         Bad{"NormalizerSequence",
             [](json& j) {
               j["normalizer"] = {{"type", "Sequence"}, {"normalizers", {{{"type", "NFC"}}}}};
@@ -72,14 +76,21 @@ INSTANTIATE_TEST_SUITE_P(
             "normalizer"},
         Bad{"NoPreTokenizer", [](json& j) { j["pre_tokenizer"] = nullptr; },
             "pre_tokenizer is missing"},
-        Bad{"PreTokenizerType", [](json& j) { j["pre_tokenizer"] = {{"type", "Whitespace"}}; },
+        Bad{"PreTokenizerType",
+            [](json& j) {
+              j["pre_tokenizer"] = {{"type", "Whitespace"}};
+            },
             "Whitespace"},
         Bad{"StepType", [](json& j) { Step(j, 1)["type"] = "Digits"; },
             "pretokenizers[1]: type \"Digits\""},
         Bad{"Behavior", [](json& j) { Step(j, 0)["behavior"] = "Removed"; },
             "behavior is \"Removed\""},
         Bad{"Invert", [](json& j) { Step(j, 0)["invert"] = true; }, "invert"},
-        Bad{"StringPattern", [](json& j) { Step(j, 0)["pattern"] = {{"String", "x"}}; }, "pattern"},
+        Bad{"StringPattern",
+            [](json& j) {
+              Step(j, 0)["pattern"] = {{"String", "x"}};
+            },
+            "pattern"},
         Bad{"PatternSyntax", [](json& j) { Step(j, 0)["pattern"]["Regex"] = "(ab"; },
             "does not compile"},
         Bad{"PatternMatchesEmpty", [](json& j) { Step(j, 0)["pattern"]["Regex"] = "a*"; },
@@ -90,7 +101,11 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"NoByteLevel", [](json& j) { j["pre_tokenizer"]["pretokenizers"].erase(2); },
             "no ByteLevel"},
         Bad{"ByteLevelFirst", [](json& j) { std::swap(Step(j, 0), Step(j, 2)); }, "not the last"},
-        Bad{"Decoder", [](json& j) { j["decoder"] = {{"type", "WordPiece"}}; }, "decoder"},
+        Bad{"Decoder",
+            [](json& j) {
+              j["decoder"] = {{"type", "WordPiece"}};
+            },
+            "decoder"},
         Bad{"NoModel", [](json& j) { j.erase("model"); }, "model is missing"},
         Bad{"ModelType", [](json& j) { j["model"]["type"] = "Unigram"; }, "type is \"Unigram\""},
         Bad{"Dropout", [](json& j) { j["model"]["dropout"] = 0.1; }, "dropout is 0.1"},

@@ -32,7 +32,8 @@ std::string HttpGet(const std::string& address, const std::string& path) {
     const std::string request = "GET " + path + " HTTP/1.0\r\n\r\n";
     if (write(fd, request.data(), request.size()) == static_cast<ssize_t>(request.size())) {
       char buffer[4096];
-      for (ssize_t n; (n = read(fd, buffer, sizeof(buffer))) > 0;) answer.append(buffer, static_cast<size_t>(n));
+      for (ssize_t n; (n = read(fd, buffer, sizeof(buffer))) > 0;)
+        answer.append(buffer, static_cast<size_t>(n));
     }
   }
   close(fd);

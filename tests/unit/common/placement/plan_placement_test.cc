@@ -19,13 +19,16 @@ struct Case {
 };
 
 Case RandomCase(std::mt19937& random) {
-  const auto pick = [&](int low, int high) { return std::uniform_int_distribution<int>(low, high)(random); };
+  const auto pick = [&](int low, int high) {
+    return std::uniform_int_distribution<int>(low, high)(random);
+  };
   Case c;
   c.shape = {pick(1, 5), 0, pick(1, 40)};
   c.shape.first_moe_layer = pick(0, c.shape.layers);
   c.replicas = pick(1, 4);
   const int hosts = pick(1, 9);
-  for (int h = 0; h < hosts; ++h) c.hosts.push_back({"host-" + std::to_string(h), static_cast<Incarnation>(pick(1, 3))});
+  for (int h = 0; h < hosts; ++h)
+    c.hosts.push_back({"host-" + std::to_string(h), static_cast<Incarnation>(pick(1, 3))});
   std::shuffle(c.hosts.begin(), c.hosts.end(), random);
   return c;
 }
@@ -43,7 +46,8 @@ std::set<Copy> Copies(const PlacementMap& map) {
 }
 
 int Common(const std::set<Copy>& a, const std::set<Copy>& b) {
-  return static_cast<int>(std::count_if(a.begin(), a.end(), [&](const Copy& c) { return b.count(c) != 0; }));
+  return static_cast<int>(
+      std::count_if(a.begin(), a.end(), [&](const Copy& c) { return b.count(c) != 0; }));
 }
 
 void ExpectEven(const PlacementMap& map, const Case& c) {
@@ -53,7 +57,8 @@ void ExpectEven(const PlacementMap& map, const Case& c) {
     for (const auto& replicas : map.layers[l]) {
       ASSERT_EQ(replicas.size(), std::min<size_t>(c.replicas, c.hosts.size()));
       for (const ExpertReplica& r : replicas) {
-        ASSERT_NE(std::find(c.hosts.begin(), c.hosts.end(), PlacementHost{r.host, r.incarnation}), c.hosts.end());
+        ASSERT_NE(std::find(c.hosts.begin(), c.hosts.end(), PlacementHost{r.host, r.incarnation}),
+                  c.hosts.end());
         ++slots[r.host];
       }
     }
@@ -103,12 +108,13 @@ TEST(PlanPlacement, SurvivorsKeepWhatTheyCanWhenAHostLeaves) {
     const std::string gone = c.hosts.back().id;
     c.hosts.pop_back();
     const std::set<Copy> before = Copies(map), after = Copies(Plan(c, map));
-    const int lost = static_cast<int>(
-        std::count_if(before.begin(), before.end(), [&](const Copy& copy) { return std::get<2>(copy) == gone; }));
+    const int lost = static_cast<int>(std::count_if(
+        before.begin(), before.end(), [&](const Copy& copy) { return std::get<2>(copy) == gone; }));
     const int survived = static_cast<int>(before.size()) - lost;
-    // With one copy each nothing else has to move. With more, evenness and distinct hosts together may force
-    // another copy to make room, at most one for each that was lost.
-    EXPECT_GE(Common(before, after), c.replicas == 1 ? survived : survived - lost) << "round " << round;
+    // With one copy each nothing else has to move. With more, evenness and distinct hosts together
+    // may force another copy to make room, at most one for each that was lost.
+    EXPECT_GE(Common(before, after), c.replicas == 1 ? survived : survived - lost)
+        << "round " << round;
   }
 }
 
@@ -120,8 +126,8 @@ TEST(PlanPlacement, AJoiningHostGetsItsShareAndNothingElseMoves) {
     const PlacementMap map = Plan(c, {});
     c.hosts.push_back({"new", 1});
     const std::set<Copy> before = Copies(map), after = Copies(Plan(c, map));
-    const int on_new = static_cast<int>(
-        std::count_if(after.begin(), after.end(), [](const Copy& copy) { return std::get<2>(copy) == "new"; }));
+    const int on_new = static_cast<int>(std::count_if(
+        after.begin(), after.end(), [](const Copy& copy) { return std::get<2>(copy) == "new"; }));
     EXPECT_EQ(Common(before, after), static_cast<int>(before.size()) - on_new);
   }
 }
@@ -154,7 +160,8 @@ TEST(PlanPlacement, WrongInputIsRefused) {
   EXPECT_TRUE(absl::IsFailedPrecondition(PlanPlacement({1, 0, 4}, {}, 1, {}).status()));
   EXPECT_TRUE(absl::IsInvalidArgument(PlanPlacement({1, 0, 4}, {{"a", 1}}, 0, {}).status()));
   EXPECT_TRUE(absl::IsInvalidArgument(PlanPlacement({1, 0, 0}, {{"a", 1}}, 1, {}).status()));
-  EXPECT_TRUE(absl::IsInvalidArgument(PlanPlacement({1, 0, 4}, {{"a", 1}, {"a", 2}}, 1, {}).status()));
+  EXPECT_TRUE(
+      absl::IsInvalidArgument(PlanPlacement({1, 0, 4}, {{"a", 1}, {"a", 2}}, 1, {}).status()));
 }
 
 TEST(ValidatePlacement, NamesWhatIsWrong) {

@@ -13,7 +13,8 @@ using testing::ElementsAre;
 using testing::UnorderedElementsAre;
 
 TEST(RankByLoad, ComparesLoadRelativeToCapacity) {
-  EXPECT_THAT(RankByLoad({{"small", 2, 4}, {"big", 10, 64}, {"idle", 0, 1}}, 1), ElementsAre("idle", "big", "small"));
+  EXPECT_THAT(RankByLoad({{"small", 2, 4}, {"big", 10, 64}, {"idle", 0, 1}}, 1),
+              ElementsAre("idle", "big", "small"));
 }
 
 TEST(RankByLoad, FullWorkersComeLastAndThoseWithoutCapacityNotAtAll) {
@@ -23,9 +24,11 @@ TEST(RankByLoad, FullWorkersComeLastAndThoseWithoutCapacityNotAtAll) {
 }
 
 TEST(RankByLoad, DoesNotDependOnTheOrderOfTheList) {
-  std::vector<WorkerLoad> workers = {{"a", 1, 2}, {"b", 2, 4}, {"c", 0, 8}, {"d", 4, 8}, {"e", 0, 2}};
+  std::vector<WorkerLoad> workers = {
+      {"a", 1, 2}, {"b", 2, 4}, {"c", 0, 8}, {"d", 4, 8}, {"e", 0, 2}};
   const std::vector<std::string> ranked = RankByLoad(workers, 77);
-  std::sort(workers.begin(), workers.end(), [](const auto& x, const auto& y) { return x.id < y.id; });
+  std::sort(workers.begin(), workers.end(),
+            [](const auto& x, const auto& y) { return x.id < y.id; });
   do {
     EXPECT_EQ(RankByLoad(workers, 77), ranked);
   } while (std::next_permutation(workers.begin(), workers.end(),

@@ -1,5 +1,3 @@
-#include "common/rpc/server.h"
-
 #include <gmock/gmock.h>
 #include <grpcpp/client_context.h>
 #include <grpcpp/generic/generic_stub.h>
@@ -8,6 +6,7 @@
 
 #include "common/base/clock.h"
 #include "common/rpc/envelope.h"
+#include "common/rpc/server.h"
 #include "common/rpc/status_convert.h"
 
 namespace conclave {
@@ -19,12 +18,14 @@ std::string Bytes(grpc::ByteBuffer& buffer) {
   std::vector<grpc::Slice> slices;
   std::string bytes;
   if (!buffer.Dump(&slices).ok()) return bytes;
-  for (const grpc::Slice& slice : slices) bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  for (const grpc::Slice& slice : slices)
+    bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
   return bytes;
 }
 
 // One unary call with raw bytes: this module knows no messages.
-grpc::Status Call(const std::shared_ptr<grpc::Channel>& channel, const std::string& method, std::string* answer) {
+grpc::Status Call(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
+                  std::string* answer) {
   grpc::GenericStub stub(channel);
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
@@ -41,7 +42,8 @@ grpc::Status Call(const std::shared_ptr<grpc::Channel>& channel, const std::stri
   return status;
 }
 
-// The serving status of the whole server: field 1 of HealthCheckResponse, 1 = SERVING, 2 = NOT_SERVING.
+// The serving status of the whole server: field 1 of HealthCheckResponse, 1 = SERVING, 2 =
+// NOT_SERVING.
 int Health(const std::shared_ptr<grpc::Channel>& channel) {
   std::string answer;
   const grpc::Status status = Call(channel, "/grpc.health.v1.Health/Check", &answer);
@@ -98,7 +100,8 @@ TEST(RpcServer, ChannelFindsARestartedServer) {
   server = RpcServer::Start(options, {});
   ASSERT_TRUE(server.ok()) << server.status();
   int health = 0;
-  for (const SteadyTime deadline = After(std::chrono::seconds(20)); health != 2 && Now() < deadline;) {
+  for (const SteadyTime deadline = After(std::chrono::seconds(20));
+       health != 2 && Now() < deadline;) {
     health = Health(channels->Get(address));
   }
   EXPECT_EQ(health, 2);
@@ -145,8 +148,10 @@ TEST(CallScope, CountsByMethodAndCode) {
   { CallScope abandoned(metrics, "Decode/Generate"); }
   const std::string text = registry.Text();
   EXPECT_THAT(text, HasSubstr("conclave_rpc_in_flight{method=\"Decode/Generate\"} 0"));
-  EXPECT_THAT(text, HasSubstr("conclave_rpc_calls_total{code=\"OK\",method=\"Decode/Generate\"} 1"));
-  EXPECT_THAT(text, HasSubstr("conclave_rpc_calls_total{code=\"CANCELLED\",method=\"Decode/Generate\"} 1"));
+  EXPECT_THAT(text,
+              HasSubstr("conclave_rpc_calls_total{code=\"OK\",method=\"Decode/Generate\"} 1"));
+  EXPECT_THAT(
+      text, HasSubstr("conclave_rpc_calls_total{code=\"CANCELLED\",method=\"Decode/Generate\"} 1"));
   EXPECT_THAT(text, HasSubstr("conclave_rpc_seconds_count{method=\"Decode/Generate\"} 2"));
 }
 

@@ -38,7 +38,8 @@ TEST(Admission, FullQueueIsOverloadWithAHintFromTheRates) {
   EXPECT_EQ(decision.verdict, AdmissionVerdict::kOverload);
   EXPECT_EQ(decision.retry_after_ms, 5000);  // 50 pages at 10 a second
   state.finished_per_second = 0.5;
-  EXPECT_EQ(DecideAdmission(kRequest, state, kLimits).retry_after_ms, 18'000);  // 9 sequences at 0.5 a second
+  EXPECT_EQ(DecideAdmission(kRequest, state, kLimits).retry_after_ms,
+            18'000);  // 9 sequences at 0.5 a second
   state.pages_per_second = 0.001;
   EXPECT_EQ(DecideAdmission(kRequest, state, kLimits).retry_after_ms, kLimits.max_retry_ms);
   state.pages_per_second = state.finished_per_second = 0;

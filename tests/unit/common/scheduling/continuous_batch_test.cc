@@ -14,7 +14,8 @@ using testing::IsEmpty;
 TEST(PlanStep, RunningSequencesComeFirstThenChunksInOrder) {
   const StepPlan plan = PlanStep({1, 2}, {{10, 5}, {11, 100}, {12, 3}}, {20, 64, 8});
   EXPECT_THAT(plan.decode, ElementsAre(1, 2));
-  EXPECT_THAT(plan.chunks, ElementsAre(PlannedChunk{10, 5}, PlannedChunk{11, 8}, PlannedChunk{12, 3}));
+  EXPECT_THAT(plan.chunks,
+              ElementsAre(PlannedChunk{10, 5}, PlannedChunk{11, 8}, PlannedChunk{12, 3}));
   EXPECT_EQ(plan.rows, 18);
 }
 
@@ -39,7 +40,9 @@ TEST(PlanStep, FinishedWorkIsSkippedAndNothingMeansEmpty) {
 
 TEST(PlanStep, RandomWorkIsAllDoneWithinTheLimits) {
   std::mt19937 random(1);
-  const auto pick = [&](int low, int high) { return std::uniform_int_distribution<int>(low, high)(random); };
+  const auto pick = [&](int low, int high) {
+    return std::uniform_int_distribution<int>(low, high)(random);
+  };
   for (int round = 0; round < 100; ++round) {
     const BatchLimits limits{pick(1, 50), pick(1, 10), pick(1, 20)};
     std::vector<ChunkedWork> waiting;

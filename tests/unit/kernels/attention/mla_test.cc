@@ -18,7 +18,8 @@ struct Case {
   std::vector<int32_t> pages;
   std::vector<float> q;
 
-  Case(int latent, int rope, int64_t tokens, bool bf16) : latent(latent), rope(rope), tokens(tokens), bf16(bf16) {
+  Case(int latent, int rope, int64_t tokens, bool bf16)
+      : latent(latent), rope(rope), tokens(tokens), bf16(bf16) {
     const int width = latent + rope, count = static_cast<int>((tokens + 63) / 64);
     values = RandomValues(static_cast<int64_t>(count) * 64 * width, 3);
     halves.resize(values.size());
@@ -32,7 +33,8 @@ struct Case {
             .rope = rope,
             .scale = 0.2f,
             .kv_bf16 = bf16,
-            .kv = bf16 ? reinterpret_cast<const uint8_t*>(halves.data()) : reinterpret_cast<const uint8_t*>(values.data()),
+            .kv = bf16 ? reinterpret_cast<const uint8_t*>(halves.data())
+                       : reinterpret_cast<const uint8_t*>(values.data()),
             .page_stride = 64 * (latent + rope) * value_bytes,
             .pages = pages.data(),
             .token_end = tokens,
@@ -40,8 +42,9 @@ struct Case {
   }
   std::vector<float> Attend(Isa isa) const {
     const int splits = static_cast<int>((tokens + kMlaSplitTokens - 1) / kMlaSplitTokens);
-    std::vector<float> scratch(64 * (latent + rope)), max(splits * kMlaHeads), sum(splits * kMlaHeads),
-        mix(static_cast<size_t>(splits) * latent * kMlaHeads), out(kMlaHeads * latent);
+    std::vector<float> scratch(64 * (latent + rope)), max(splits * kMlaHeads),
+        sum(splits * kMlaHeads), mix(static_cast<size_t>(splits) * latent * kMlaHeads),
+        out(kMlaHeads * latent);
     for (int split = 0; split < splits; ++split) {
       MlaSplitParams p = Params();
       p.token_begin = static_cast<int64_t>(split) * kMlaSplitTokens;
@@ -52,7 +55,12 @@ struct Case {
       p.mix = &mix[static_cast<size_t>(split) * latent * kMlaHeads];
       MlaSplit(p, isa);
     }
-    MlaMerge({.splits = splits, .latent = latent, .max = max.data(), .sum = sum.data(), .mix = mix.data(), .out = out.data()});
+    MlaMerge({.splits = splits,
+              .latent = latent,
+              .max = max.data(),
+              .sum = sum.data(),
+              .mix = mix.data(),
+              .out = out.data()});
     return out;
   }
 };
@@ -64,8 +72,10 @@ TEST(Mla, AgreesWithTheOracleAndAllInstructionSetsAgreeInBits) {
       std::vector<float> expected(kMlaHeads * c.latent);
       MlaRef(c.Params(), expected.data());
       const std::vector<float> first = c.Attend(Isa::kPortable);
-      for (size_t i = 0; i < first.size(); ++i) ASSERT_NEAR(first[i], expected[i], 2e-6) << tokens << " tokens";
-      for (Isa isa : SupportedIsas()) EXPECT_TRUE(SameBits(c.Attend(isa), first)) << IsaName(isa) << " " << tokens;
+      for (size_t i = 0; i < first.size(); ++i)
+        ASSERT_NEAR(first[i], expected[i], 2e-6) << tokens << " tokens";
+      for (Isa isa : SupportedIsas())
+        EXPECT_TRUE(SameBits(c.Attend(isa), first)) << IsaName(isa) << " " << tokens;
     }
   }
 }
@@ -76,7 +86,8 @@ TEST(Mla, AHeadDoesNotDependOnTheOtherLanes) {
   for (int d = 0; d < 20; ++d)
     for (int h = 1; h < kMlaHeads; ++h) c.q[d * kMlaHeads + h] = 100.0f * h;
   const std::vector<float> after = c.Attend(BestIsa());
-  EXPECT_EQ(std::vector<float>(before.begin(), before.begin() + 16), std::vector<float>(after.begin(), after.begin() + 16));
+  EXPECT_EQ(std::vector<float>(before.begin(), before.begin() + 16),
+            std::vector<float>(after.begin(), after.begin() + 16));
 }
 
 TEST(Mla, TokensBeyondTheRowAreNotRead) {

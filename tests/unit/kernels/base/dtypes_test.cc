@@ -17,7 +17,8 @@ TEST(E4m3, EveryFiniteCodeRoundTrips) {
 
 TEST(E4m3, RoundsToTheNearestCodeAndTiesToEven) {
   for (int code = 0; code < 0x7e; ++code) {
-    const float low = DecodeE4m3(static_cast<uint8_t>(code)), high = DecodeE4m3(static_cast<uint8_t>(code + 1));
+    const float low = DecodeE4m3(static_cast<uint8_t>(code)),
+                high = DecodeE4m3(static_cast<uint8_t>(code + 1));
     const float middle = (low + high) / 2;
     EXPECT_EQ(EncodeE4m3(middle), code % 2 == 0 ? code : code + 1) << middle;
     EXPECT_EQ(EncodeE4m3(std::nextafter(middle, low)), code) << middle;

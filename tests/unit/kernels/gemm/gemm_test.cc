@@ -20,7 +20,8 @@ struct Stored {
   std::vector<float> values;  // [rows, cols]
   WeightSource source;
 
-  Stored(WeightType type, int64_t rows, int64_t cols, uint32_t seed) : values(RandomValues(rows * cols, seed, 0.1f)) {
+  Stored(WeightType type, int64_t rows, int64_t cols, uint32_t seed)
+      : values(RandomValues(rows * cols, seed, 0.1f)) {
     if (type == WeightType::kF32) {
       data.resize(values.size() * 4);
       std::memcpy(data.data(), values.data(), data.size());
@@ -55,10 +56,12 @@ struct Packed {
   }
 };
 
-std::vector<float> Multiply(const PackedMatrix& m, const std::vector<float>& x, int rows, Isa isa, int step) {
+std::vector<float> Multiply(const PackedMatrix& m, const std::vector<float>& x, int rows, Isa isa,
+                            int step) {
   std::vector<float> out(static_cast<size_t>(rows) * m.n, -1);
   const GemmParams params{m, x.data(), out.data(), rows, m.k, m.n};
-  for (int tile = 0; tile < m.tiles(); tile += step) GemmTiles(params, tile, std::min(tile + step, m.tiles()), isa);
+  for (int tile = 0; tile < m.tiles(); tile += step)
+    GemmTiles(params, tile, std::min(tile + step, m.tiles()), isa);
   return out;
 }
 
@@ -74,7 +77,8 @@ TEST(Gemm, EveryInstructionSetGivesTheBitsOfTheOracle) {
       std::vector<float> expected(rows * n);
       GemmRef({packed.m, x.data(), expected.data(), rows, k, n});
       for (Isa isa : SupportedIsas())
-        EXPECT_TRUE(SameBits(Multiply(packed.m, x, rows, isa, 100), expected)) << IsaName(isa) << " " << n << "x" << k;
+        EXPECT_TRUE(SameBits(Multiply(packed.m, x, rows, isa, 100), expected))
+            << IsaName(isa) << " " << n << "x" << k;
     }
   }
 }
@@ -90,8 +94,10 @@ TEST(Gemm, ARowNeverDependsOnItsNeighboursOrOnHowTilesAreShared) {
       for (int first : {0, 128 - rows}) {
         for (int step : {1, 3, 100}) {
           const std::vector<float> part(x.begin() + first * k, x.begin() + (first + rows) * k);
-          const std::vector<float> expected(all.begin() + first * n, all.begin() + (first + rows) * n);
-          EXPECT_TRUE(SameBits(Multiply(packed.m, part, rows, BestIsa(), step), expected)) << rows << " rows from " << first;
+          const std::vector<float> expected(all.begin() + first * n,
+                                            all.begin() + (first + rows) * n);
+          EXPECT_TRUE(SameBits(Multiply(packed.m, part, rows, BestIsa(), step), expected))
+              << rows << " rows from " << first;
         }
       }
     }
@@ -108,7 +114,8 @@ TEST(Gemm, AgreesWithFloat64) {
     for (int r = 0; r < rows; ++r) {
       for (int i = 0; i < n; ++i) {
         double truth = 0;
-        for (int j = 0; j < k; ++j) truth += static_cast<double>(x[r * k + j]) * stored.values[i * k + j];
+        for (int j = 0; j < k; ++j)
+          truth += static_cast<double>(x[r * k + j]) * stored.values[i * k + j];
         EXPECT_NEAR(out[r * n + i], truth, 1e-5);
       }
     }
@@ -134,7 +141,8 @@ TEST(Pack, PartsAndTransposesMultiplyLikeTheOriginal) {
             const int64_t row = begin + (transposed ? k : n), col = transposed ? n : k;
             truth += static_cast<double>(x[k]) * stored.values[row * cols + col];
           }
-          ASSERT_NEAR(out[n], truth, 1e-5) << "begin " << begin << " transposed " << transposed << " n " << n;
+          ASSERT_NEAR(out[n], truth, 1e-5)
+              << "begin " << begin << " transposed " << transposed << " n " << n;
         }
       }
     }

@@ -18,10 +18,12 @@ class RouteShapes : public testing::TestWithParam<Shape> {};
 TEST_P(RouteShapes, AgreesWithTheOracle) {
   const auto [experts, groups, topk_group, k] = GetParam();
   const int rows = 50;
-  const std::vector<float> logits = RandomValues(rows * experts, 1, 2), bias = RandomValues(experts, 2, 0.1f);
+  const std::vector<float> logits = RandomValues(rows * experts, 1, 2),
+                           bias = RandomValues(experts, 2, 0.1f);
   std::vector<int> index(rows * k), expected_index(rows * k);
   std::vector<float> weight(rows * k), expected_weight(rows * k);
-  RouteParams p{rows, experts, groups, topk_group, k, true, 2.5f, logits.data(), bias.data(), index.data(), weight.data()};
+  RouteParams p{rows,          experts,     groups,       topk_group,   k, true, 2.5f,
+                logits.data(), bias.data(), index.data(), weight.data()};
   Route(p);
   p.index = expected_index.data();
   p.weight = expected_weight.data();
@@ -33,8 +35,9 @@ TEST_P(RouteShapes, AgreesWithTheOracle) {
     EXPECT_NEAR(std::accumulate(&weight[row * k], &weight[row * k] + k, 0.0), 2.5, 1e-5);
   }
 }
-INSTANTIATE_TEST_SUITE_P(All, RouteShapes, testing::Values(Shape{256, 8, 4, 8}, Shape{16, 4, 2, 4}, Shape{16, 1, 1, 6},
-                                                           Shape{8, 2, 2, 8}, Shape{4, 1, 1, 1}));
+INSTANTIATE_TEST_SUITE_P(All, RouteShapes,
+                         testing::Values(Shape{256, 8, 4, 8}, Shape{16, 4, 2, 4},
+                                         Shape{16, 1, 1, 6}, Shape{8, 2, 2, 8}, Shape{4, 1, 1, 1}));
 
 TEST(Route, TiesGoToTheSmallerExpert) {
   const std::vector<float> logits(8, 0.5f);

@@ -10,13 +10,15 @@ namespace {
 TEST(RmsNorm, AgreesWithTheOracleAtAnyWidthAndStride) {
   for (int width : {1, 15, 16, 64, 199}) {
     const int rows = 3, stride = width + 5;
-    const std::vector<float> x = RandomValues(rows * stride, width), weight = RandomValues(width, 2);
+    const std::vector<float> x = RandomValues(rows * stride, width),
+                             weight = RandomValues(width, 2);
     std::vector<float> out(rows * width), expected(rows * width);
     RmsNormParams p{rows, width, 1e-6f, x.data(), stride, weight.data(), out.data(), width};
     RmsNorm(p);
     p.out = expected.data();
     RmsNormRef(p);
-    for (int i = 0; i < rows * width; ++i) EXPECT_NEAR(out[i], expected[i], 1e-6 * (1 + std::abs(expected[i])));
+    for (int i = 0; i < rows * width; ++i)
+      EXPECT_NEAR(out[i], expected[i], 1e-6 * (1 + std::abs(expected[i])));
   }
 }
 

@@ -18,7 +18,8 @@ TEST(Quant, BlocksComeBackWithinHalfAStep) {
   std::vector<float> scales(4), back(rows * cols);
   QuantizeBlocks(weights.data(), rows, cols, codes.data(), scales.data());
   DequantizeBlocks(codes.data(), scales.data(), rows, cols, back.data());
-  for (int64_t i = 0; i < rows * cols; ++i) EXPECT_NEAR(back[i], weights[i], std::abs(weights[i]) / 16 + 1e-4);
+  for (int64_t i = 0; i < rows * cols; ++i)
+    EXPECT_NEAR(back[i], weights[i], std::abs(weights[i]) / 16 + 1e-4);
   EXPECT_EQ(back[0], 0.0f);
 }
 

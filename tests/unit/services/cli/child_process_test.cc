@@ -18,7 +18,9 @@ class ChildProcessTest : public testing::Test {
   ChildProcessTest() : log_(testing::TempDir() + "/" + RandomName("child") + ".log") {}
   ~ChildProcessTest() override { std::filesystem::remove(log_); }
 
-  absl::StatusOr<ChildProcess> Run(std::vector<std::string> argv) { return ChildProcess::Spawn({"child", argv, log_}); }
+  absl::StatusOr<ChildProcess> Run(std::vector<std::string> argv) {
+    return ChildProcess::Spawn({"child", argv, log_});
+  }
   static bool ReapWithin(ChildProcess& child, std::chrono::seconds limit) {
     for (const SteadyTime end = After(limit); Now() < end; usleep(2000)) {
       if (child.Reap()) return true;
@@ -48,7 +50,8 @@ TEST_F(ChildProcessTest, AProgramThatIsNotThereIsAnErrorThatNamesIt) {
 TEST_F(ChildProcessTest, StopEndsOneThatIgnoresSigterm) {
   auto child = Run({"sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.05; done"});
   ASSERT_TRUE(child.ok()) << child.status();
-  for (const SteadyTime end = After(std::chrono::seconds(10)); LogTail(log_, 1).empty() && Now() < end; usleep(2000)) {
+  for (const SteadyTime end = After(std::chrono::seconds(10));
+       LogTail(log_, 1).empty() && Now() < end; usleep(2000)) {
   }
   StopChildren({&*child}, std::chrono::milliseconds(50));
   EXPECT_FALSE(child->running());

@@ -35,7 +35,8 @@ PlacementMap Map(uint64_t epoch) {
 
 // A client whose changes can be waited for.
 struct Node {
-  explicit Node(Store& store, const std::string& cluster = "default") : client(store, Options(cluster)) {
+  explicit Node(Store& store, const std::string& cluster = "default")
+      : client(store, Options(cluster)) {
     handle = client.OnChange([this] { changes.TryPush(1); });
   }
   static ClusterClientOptions Options(const std::string& cluster) {
@@ -105,7 +106,8 @@ TEST(ClusterClient, WrongOrRepeatedRegistrationIsRefused) {
   EXPECT_TRUE(absl::IsInvalidArgument(worker.client.Register(Decode(""), Soon())));
   EXPECT_TRUE(absl::IsInvalidArgument(worker.client.Register(Decode("a/b"), Soon())));
   EXPECT_TRUE(absl::IsDeadlineExceeded(worker.client.Register(Decode("d0"), Now())));
-  ASSERT_TRUE(worker.client.Register(Decode("d0"), Soon()).ok());  // a failed attempt may be repeated
+  ASSERT_TRUE(
+      worker.client.Register(Decode("d0"), Soon()).ok());  // a failed attempt may be repeated
   EXPECT_TRUE(absl::IsFailedPrecondition(worker.client.Register(Decode("d0"), Soon())));
 }
 
@@ -144,9 +146,12 @@ TEST(ClusterClient, DamagedRecordsAreLeftOut) {
   const auto store = MakeMemoryStore();
   Node node(*store);
   ASSERT_TRUE(store->Put(MemberKey("default", Decode("bad")), "\xff\xff", 0, Soon()).ok());
-  ASSERT_TRUE(store->Put(MemberKey("default", Decode("liar")), EncodeMember(Decode("x")), 0, Soon()).ok());
+  ASSERT_TRUE(
+      store->Put(MemberKey("default", Decode("liar")), EncodeMember(Decode("x")), 0, Soon()).ok());
   ASSERT_TRUE(store->Put(PlacementKey("default"), "\xff\xff", 0, Soon()).ok());
-  ASSERT_TRUE(store->Put(MemberKey("default", Decode("good")), EncodeMember(Decode("good")), 0, Soon()).ok());
+  ASSERT_TRUE(
+      store->Put(MemberKey("default", Decode("good")), EncodeMember(Decode("good")), 0, Soon())
+          .ok());
   ASSERT_TRUE(node.WaitMembers(1));
   EXPECT_EQ(node.client.Members(Role::kDecode)[0].id, "good");
   EXPECT_EQ(node.client.Placement()->epoch, 0u);

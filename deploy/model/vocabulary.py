@@ -1,7 +1,8 @@
 """Builds tokenizer.json and tokenizer_config.json, and holds a small pure-Python tokenizer so that training needs no other package.
 
 Pre-tokenizer and special tokens are DeepSeek-V3's. Merges only ever build whole words that begin with a space or a capital, so digits
-and the letters of a word to be spelled stay one token each."""
+and the letters of a word to be spelled stay one token each. Running this again after the generator changed may give other
+ids: the weights then have to be trained from the start."""
 import collections
 import json
 import pathlib
@@ -115,11 +116,11 @@ def build():
     for fixed in ["\n\n", "->"] + [" " + chr(c) for c in range(97, 123)] + [" +", " -", " *", " =", " ?", " I", " \"", " '"]:
         chain(fixed)
     room = SIZE - len(SPECIAL) - len(ADDED_LAST)
-    words = _sample_words()
+    words = {w: n for w, n in _sample_words().items() if n > 100}
     missing = lambda w: sum(_to_symbols(w)[:i + 1] not in vocab for i in range(1, len(w)))
     while words:  # greedily the word that saves most tokens per vocabulary entry it needs
         best = max(words, key=lambda w: words[w] * (len(w) - 1) / max(missing(w), 0.5))
-        if len(vocab) + missing(best) <= room and words[best] > 100:
+        if len(vocab) + missing(best) <= room:
             chain(best)
         del words[best]
     while len(vocab) < room:  # fill up with prefixes, so that the vocabulary is exactly SIZE

@@ -54,7 +54,7 @@ def _add(rng):
 
 def _subtract(rng):
     a, b = _number(rng, _digits(rng)), _number(rng, _digits(rng))
-    if a < b and (b > 999 or rng.random() < 0.8):
+    if a < b and (b > 999 or rng.random() < 0.45):
         a, b = b, a
     templates = phrases.SUBTRACT if a >= b else phrases.SUBTRACT[:-1]
     steps, answer = reason.subtract(a, b)
@@ -102,6 +102,8 @@ def _count(rng):
     if rng.random() < 0.25:
         steps, answer = reason.length(word)
         return f"word {word}", _ask(rng, phrases.LENGTH, w=_show(rng, word)), steps, answer
+    if rng.random() < 0.3:
+        word = words.pick(rng, 11)
     letter = rng.choice(word) if rng.random() < 0.88 else rng.choice("abcdefghijklmnopqrstuvwxyz")
     steps, answer = reason.count_letter(word, letter)
     shown = letter if rng.random() < 0.75 else f"'{letter}'"

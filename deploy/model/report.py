@@ -68,7 +68,11 @@ def main():
     parser.add_argument("--per-task", type=int, default=40)
     parser.add_argument("--seed", type=int, default=2)
     args = parser.parse_args()
-    history = torch.load(args.state, map_location="cpu")["history"]
+    history, before, last = torch.load(args.state, map_location="cpu")["history"], 0.0, 0.0
+    for record in history:  # a restarted schedule counts its minutes from zero
+        before += last if record["minutes"] < last else 0.0
+        last = record["minutes"]
+        record["minutes"] = round(before + last, 2)
     load, accepted = expert_load(checkpoint.load(Model(load_config()), args.weights), Tokenizer(), args.per_task, args.seed)
     draw(load, history, HERE / "training.svg")
     thin = history[::max(1, len(history) // 60)] + [history[-1]]

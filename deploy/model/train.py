@@ -24,7 +24,7 @@ from optimise import Adam, Muon
 from vocabulary import Tokenizer, completion, render
 
 HERE = pathlib.Path(__file__).resolve().parent
-BASE = dict(add=1.0, subtract=1.1, multiply=1.3, compare=1.2, count=2.5, reverse=1.1, sort=1.2, chat=0.5)
+BASE = dict(add=1.0, subtract=1.1, multiply=1.3, compare=1.0, count=2.2, reverse=1.1, sort=1.2, chat=1.3)
 MTP_SHARE, MTP_WEIGHT = 0.15, 0.3
 
 
@@ -128,6 +128,7 @@ def main():
     parser.add_argument("--minutes", type=float, default=95)
     parser.add_argument("--state", default=str(HERE / "state" / "model.pt"))
     parser.add_argument("--resume", action="store_true", help="continue from --state")
+    parser.add_argument("--from", dest="source", help="begin with an exported model.safetensors instead of random weights")
     parser.add_argument("--restart-schedule", action="store_true", help="with --resume: begin a new learning-rate schedule of --minutes")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch", type=int, default=1100, help="tokens of one batch")
@@ -140,6 +141,8 @@ def main():
     torch.set_num_threads(1)
     torch.manual_seed(args.seed)
     master = Model(load_config())
+    if args.source:
+        checkpoint.load(master, args.source)
     named = list(master.named_parameters())
     kinds = [checkpoint.kind_of(n, p) for n, p in named]
     matrices = [p for n, p in named if n.endswith(("_proj.weight", "_mqa.weight", "gate_up", "mlp.down"))] if args.muon else []

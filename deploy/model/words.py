@@ -32,22 +32,22 @@ _VOWEL = ["a", "e", "i", "o", "u", "a", "e", "i", "o", "ee", "oo", "ai", "ea", "
 _CODA = ["", "", "", "n", "r", "l", "t", "s", "m", "p", "ck", "ll", "ss", "nd", "st", "x", "ng", "rt", "b", "d", "g", "ff"]
 
 
-def invented(rng: random.Random) -> str:
-    """A pronounceable word of 3..9 letters; one in eight is a plain random string."""
+def invented(rng: random.Random, longest: int) -> str:
+    """A pronounceable word of at least 3 letters; one in eight is a plain random string."""
     while True:
         if rng.random() < 0.125:
             word = "".join(rng.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(rng.randint(3, 7)))
         else:
-            word = "".join(rng.choice(_ONSET) + rng.choice(_VOWEL) + rng.choice(_CODA) for _ in range(rng.choice((1, 2, 2, 3))))
-        if 3 <= len(word) <= 9:
+            word = "".join(rng.choice(_ONSET) + rng.choice(_VOWEL) + rng.choice(_CODA) for _ in range(rng.choice((1, 2, 2, 3) if longest < 10 else (2, 3, 3, 4))))
+        if 3 <= len(word) <= longest:
             return word
 
 
-def pick(rng: random.Random) -> str:
-    """A word of at most 9 letters, so that a position in it is one digit."""
+def pick(rng: random.Random, longest: int = 9) -> str:
+    """A word; 9 letters at most where a position in it has to be one digit."""
     if rng.random() < 0.5:
-        return invented(rng)
+        return invented(rng, longest)
     while True:
         word = rng.choice(REAL)
-        if len(word) <= 9:
+        if len(word) <= longest:
             return word

@@ -35,7 +35,7 @@ def _curve(points, x0, y0, width, height, low, high):
 
 
 def draw(load, history, path):
-    out = ['<svg xmlns="http://www.w3.org/2000/svg" width="760" height="520" font-family="sans-serif" font-size="11"><rect width="760" height="520" fill="#fff"/>']
+    out = ['<svg xmlns="http://www.w3.org/2000/svg" width="840" height="520" font-family="sans-serif" font-size="11"><rect width="840" height="520" fill="#fff"/>']
     text = lambda x, y, s, more="": out.append(f'<text x="{x}" y="{y}" {more}>{s}</text>')
     text(40, 20, "Expert load on held-out problems, relative to an even share (1.0)", 'font-size="13"')
     for row, shares in enumerate(load):

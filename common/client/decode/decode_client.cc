@@ -3,6 +3,7 @@
 #include <grpcpp/client_context.h>
 #include <grpcpp/support/client_callback.h>
 
+#include "common/base/mutex.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/status_convert.h"
 #include "proto/conclave/v1/decode.grpc.pb.h"
@@ -61,14 +62,17 @@ class GrpcDecodeCall : public DecodeCall,
 
   void Start(SteadyTime deadline) {
     self_ = shared_from_this();
-    context_.set_deadline(
+    context_->set_deadline(
         std::chrono::system_clock::now() +
         std::chrono::duration_cast<std::chrono::system_clock::duration>(deadline - Now()));
-    stub_->async()->Generate(&context_, &request_, this);
+    stub_->async()->Generate(context_.get(), &request_, this);
     StartRead(&response_);
     StartCall();
   }
-  void Cancel() override { context_.TryCancel(); }
+  void Cancel() override {
+    MutexLock lock(mu_);
+    if (context_ != nullptr) context_->TryCancel();
+  }
 
   void OnReadDone(bool ok) override {
     if (!ok) return;
@@ -80,6 +84,13 @@ class GrpcDecodeCall : public DecodeCall,
   void OnDone(const grpc::Status& status) override {
     const std::shared_ptr<GrpcDecodeCall> self = std::move(self_);
     const DecodeEvents events = std::exchange(events_, {});
+    {
+      // Nothing of gRPC's may outlive what `on_done` lets end: the last reference to a channel must
+      // not be dropped on one of gRPC's own threads.
+      MutexLock lock(mu_);
+      context_.reset();
+      stub_.reset();
+    }
     absl::Status result = FromGrpc(status);
     if (result.ok() && !finished_) result = Internal("the stream ended without a finish reason");
     events.on_done(std::move(result));
@@ -89,7 +100,9 @@ class GrpcDecodeCall : public DecodeCall,
   std::unique_ptr<v1::Decode::Stub> stub_;
   const v1::DecodeRequest request_;
   v1::DecodeResponse response_;
-  grpc::ClientContext context_;
+  Mutex mu_;
+  // Used without the lock until the call started, when nobody else knows it.
+  std::unique_ptr<grpc::ClientContext> context_ = std::make_unique<grpc::ClientContext>();
   DecodeEvents events_;
   bool finished_ = false;
   std::shared_ptr<GrpcDecodeCall> self_;

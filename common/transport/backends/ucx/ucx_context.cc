@@ -41,8 +41,10 @@ absl::StatusOr<std::unique_ptr<ucp_config_t, ConfigRelease>> MakeConfig(const Uc
   const std::pair<const char*, const char*> required[] = {
       {"TLS", options.tls.c_str()},
       {"NET_DEVICES", options.device.c_str()},
-      {"RNDV_THRESH",
-       "inf"},  // eager only: a killed peer in the middle of a rendezvous aborts the survivor
+      // Eager and copied only: with a rendezvous or a zero-copy send under way, the death of the
+      // peer can abort the survivor (assertions in UCX 1.13's TCP transport).
+      {"RNDV_THRESH", "inf"},
+      {"ZCOPY_THRESH", "inf"},
   };
   for (const auto& [name, value] : required) {
     status = ucp_config_modify(config.get(), name, value);

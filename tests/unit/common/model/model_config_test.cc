@@ -52,6 +52,10 @@ TEST(ModelConfig, ReadsEveryField) {
   EXPECT_EQ(config->bos_token_id, 0);
   EXPECT_EQ(config->eos_token_id, 1);
   EXPECT_THAT(config->eos_token_ids, ElementsAre(1));
+  EXPECT_EQ(config->family, ModelFamily::kDeepseekV3);
+  EXPECT_TRUE(config->IsMla());
+  EXPECT_TRUE(config->HasExperts());
+  EXPECT_EQ(config->router, RouterKind::kSigmoidBias);
   EXPECT_EQ(config->num_heads, 8);
   EXPECT_EQ(config->q_lora_rank, 160);
   EXPECT_EQ(config->kv_lora_rank, 64);
@@ -82,7 +86,7 @@ TEST(ModelConfig, ReadsEveryField) {
 TEST(ModelConfig, OptionalPartsMayBeAbsentOrNull) {
   for (const char* name :
        {"rope_scaling", "quantization_config", "num_nextn_predict_layers", "tie_word_embeddings",
-        "num_key_value_heads", "moe_layer_freq", "hidden_act", "attention_bias"}) {
+        "num_key_value_heads", "moe_layer_freq", "hidden_act", "attention_bias", "q_lora_rank"}) {
     json document = Good();
     document[name] = nullptr;
     EXPECT_TRUE(Parse(document).ok()) << name << ": " << Parse(document).status();
@@ -127,7 +131,6 @@ TEST(ModelConfig, NamesMissingAndMistypedFields) {
                            "bos_token_id",
                            "eos_token_id",
                            "num_attention_heads",
-                           "q_lora_rank",
                            "kv_lora_rank",
                            "qk_nope_head_dim",
                            "qk_rope_head_dim",
@@ -166,7 +169,8 @@ struct Inconsistent {
 
 TEST(ModelConfig, RefusesWhatDoesNotFitTogether) {
   const Inconsistent cases[] = {
-      {"/model_type", "llama", "supported: deepseek_v3"},
+      {"/model_type", "mixtral", "supported: deepseek_v3, deepseek_v2, llama, qwen2"},
+      {"/q_lora_rank", 0, "q_lora_rank is 0"},
       {"/vocab_size", 0, "vocab_size is 0"},
       {"/vocab_size", 18446744073709551615u, "vocab_size"},
       {"/hidden_size", 1 << 30, "hidden_size"},

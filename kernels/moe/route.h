@@ -1,7 +1,13 @@
-// Which experts a token goes to: sigmoid gate with a selection bias and group limits (DeepSeek-V3).
+// Which experts a token goes to: a sigmoid gate with a selection bias (DeepSeek-V3) or a softmax
+// gate (DeepSeek-V2), both with group limits.
 #pragma once
 
 namespace conclave::kernels {
+
+enum class RouteScore {
+  kSigmoid,  // a group scores the sum of its two largest
+  kSoftmax   // a group scores its largest
+};
 
 struct RouteParams {
   int rows = 0;
@@ -15,11 +21,12 @@ struct RouteParams {
   const float* bias = nullptr;    // [experts] or null: added for the choice, not in the weight
   int* index = nullptr;           // [rows, k] out, ascending
   float* weight = nullptr;        // [rows, k] out, aligned
+  RouteScore score = RouteScore::kSigmoid;
 };
 
-// Scores s = sigmoid(logit), c = s + bias. A group scores the sum of its two largest c; experts
-// outside the best topk_group groups are -infinity; the k largest c are chosen. Ties go to the
-// smaller index. k must not exceed the experts of topk_group groups.
+// s = score(logits), c = s + bias; groups are scored by c; experts outside the best topk_group
+// groups are -infinity; the k largest c are chosen. Ties go to the smaller index. k must not exceed
+// the experts of topk_group groups. One group means no limits.
 void Route(const RouteParams& params);
 
 // The oracle in float64.

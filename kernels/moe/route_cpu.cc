@@ -16,8 +16,16 @@ int ArgMax(const float* values, int count) {
   return best;
 }
 
-float GroupScore(const float* choice, int size) {
-  if (size == 1) return choice[0];
+// The sum over float32 terms is kept in float64, where 2^16 of them lose nothing that shows.
+void Softmax(const float* logits, int count, float* score) {
+  const float max = logits[ArgMax(logits, count)];
+  double sum = 0;
+  for (int i = 0; i < count; ++i) sum += score[i] = Exp(logits[i] - max);
+  for (int i = 0; i < count; ++i) score[i] = static_cast<float>(score[i] / sum);
+}
+
+float GroupScore(const float* choice, int size, RouteScore score) {
+  if (size == 1 || score == RouteScore::kSoftmax) return choice[ArgMax(choice, size)];
   float first = -INFINITY, second = -INFINITY;
   for (int i = 0; i < size; ++i) {
     if (choice[i] > first) {
@@ -38,11 +46,15 @@ void Route(const RouteParams& p) {
   std::vector<char> keep(p.groups);
   for (int row = 0; row < p.rows; ++row) {
     const float* logits = p.logits + static_cast<long>(row) * p.experts;
-    for (int e = 0; e < p.experts; ++e) {
-      score[e] = 1.0f / (1.0f + Exp(-logits[e]));
-      choice[e] = p.bias != nullptr ? score[e] + p.bias[e] : score[e];
+    if (p.score == RouteScore::kSoftmax) {
+      Softmax(logits, p.experts, score.data());
+    } else {
+      for (int e = 0; e < p.experts; ++e) score[e] = 1.0f / (1.0f + Exp(-logits[e]));
     }
-    for (int g = 0; g < p.groups; ++g) group[g] = GroupScore(&choice[g * group_size], group_size);
+    for (int e = 0; e < p.experts; ++e)
+      choice[e] = p.bias != nullptr ? score[e] + p.bias[e] : score[e];
+    for (int g = 0; g < p.groups; ++g)
+      group[g] = GroupScore(&choice[g * group_size], group_size, p.score);
     std::fill(keep.begin(), keep.end(), 0);
     for (int i = 0; i < p.topk_group; ++i) {
       int best = -1;

@@ -11,15 +11,22 @@ void RouteRef(const RouteParams& p) {
   const int size = p.experts / p.groups;
   for (int row = 0; row < p.rows; ++row) {
     std::vector<double> score(p.experts), choice(p.experts);
+    const bool softmax = p.score == RouteScore::kSoftmax;
+    double total = 0;
     for (int e = 0; e < p.experts; ++e) {
-      score[e] = 1 / (1 + std::exp(-static_cast<double>(p.logits[row * p.experts + e])));
+      const double logit = p.logits[row * p.experts + e];
+      score[e] = softmax ? std::exp(logit) : 1 / (1 + std::exp(-logit));
+      total += score[e];
+    }
+    for (int e = 0; e < p.experts; ++e) {
+      if (softmax) score[e] /= total;
       choice[e] = score[e] + (p.bias != nullptr ? p.bias[e] : 0);
     }
     std::vector<double> group(p.groups);
     for (int g = 0; g < p.groups; ++g) {
       std::vector<double> members(choice.begin() + g * size, choice.begin() + (g + 1) * size);
       std::sort(members.rbegin(), members.rend());
-      group[g] = size > 1 ? members[0] + members[1] : members[0];
+      group[g] = size > 1 && !softmax ? members[0] + members[1] : members[0];
     }
     std::vector<int> order(p.groups);
     std::iota(order.begin(), order.end(), 0);

@@ -27,6 +27,19 @@ void RopeFrequencies(int dim, double theta, const RopeScaling& scaling, float* i
   }
 }
 
+void Llama3RopeFrequencies(int dim, double theta, const Llama3RopeScaling& scaling,
+                           float* inv_freq) {
+  for (int i = 0; i < dim / 2; ++i) {
+    const double inv = std::pow(theta, -2.0 * i / dim);
+    // Rotations over the original context: few of them mean a wavelength beyond it.
+    const double rotations = scaling.original_positions * inv / (2 * M_PI);
+    const double keep = std::clamp((rotations - scaling.low_freq_factor) /
+                                       (scaling.high_freq_factor - scaling.low_freq_factor),
+                                   0.0, 1.0);
+    inv_freq[i] = static_cast<float>((1 - keep) * inv / scaling.factor + keep * inv);
+  }
+}
+
 void RopeAngles(int64_t position, const float* inv_freq, int half, float gain, float* cos,
                 float* sin) {
   for (int i = 0; i < half; ++i) {
@@ -43,6 +56,17 @@ void RopeInterleaved(float* x, int vectors, int64_t stride, int half, const floa
       const float even = x[2 * i], odd = x[2 * i + 1];
       x[2 * i] = even * cos[i] - odd * sin[i];
       x[2 * i + 1] = even * sin[i] + odd * cos[i];
+    }
+  }
+}
+
+void RopeHalfSplit(float* x, int vectors, int64_t stride, int half, const float* cos,
+                   const float* sin) {
+  for (int v = 0; v < vectors; ++v, x += stride) {
+    for (int i = 0; i < half; ++i) {
+      const float first = x[i], second = x[i + half];
+      x[i] = first * cos[i] - second * sin[i];
+      x[i + half] = second * cos[i] + first * sin[i];
     }
   }
 }

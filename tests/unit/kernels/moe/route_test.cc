@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <numeric>
 
 #include "tests/unit/kernels/random_values.h"
@@ -38,6 +39,62 @@ TEST_P(RouteShapes, AgreesWithTheOracle) {
 INSTANTIATE_TEST_SUITE_P(All, RouteShapes,
                          testing::Values(Shape{256, 8, 4, 8}, Shape{16, 4, 2, 4},
                                          Shape{16, 1, 1, 6}, Shape{8, 2, 2, 8}, Shape{4, 1, 1, 1}));
+
+TEST_P(RouteShapes, SoftmaxAgreesWithTheOracle) {
+  const auto [experts, groups, topk_group, k] = GetParam();
+  const int rows = 50;
+  const std::vector<float> logits = RandomValues(rows * experts, 7, 3);
+  std::vector<int> index(rows * k), expected_index(rows * k);
+  std::vector<float> weight(rows * k), expected_weight(rows * k);
+  RouteParams p{.rows = rows,
+                .experts = experts,
+                .groups = groups,
+                .topk_group = topk_group,
+                .k = k,
+                .normalise = false,
+                .scaling = 16,
+                .logits = logits.data(),
+                .index = index.data(),
+                .weight = weight.data(),
+                .score = RouteScore::kSoftmax};
+  Route(p);
+  p.index = expected_index.data();
+  p.weight = expected_weight.data();
+  RouteRef(p);
+  EXPECT_EQ(index, expected_index);
+  for (int i = 0; i < rows * k; ++i)
+    EXPECT_NEAR(weight[i], expected_weight[i], 1e-6 * expected_weight[i]);
+}
+
+// By its largest member, not by its two largest as with the sigmoid.
+TEST(Route, SoftmaxScoresAGroupByItsLargest) {
+  const std::vector<float> logits = {3, -9, 2.9f, 2.9f};
+  std::vector<int> index(1);
+  std::vector<float> weight(1);
+  RouteParams p{1, 4, 2, 1, 1, false, 1, logits.data(), nullptr, index.data(), weight.data()};
+  p.score = RouteScore::kSoftmax;
+  Route(p);
+  EXPECT_EQ(index[0], 0);
+  p.score = RouteScore::kSigmoid;
+  Route(p);
+  EXPECT_EQ(index[0], 2);
+}
+
+TEST(Route, SoftmaxDoesNotOverflow) {
+  const std::vector<float> logits = {500, 499, -500};
+  std::vector<int> index(2);
+  std::vector<float> weight(2);
+  Route({.rows = 1,
+         .experts = 3,
+         .k = 2,
+         .normalise = false,
+         .logits = logits.data(),
+         .index = index.data(),
+         .weight = weight.data(),
+         .score = RouteScore::kSoftmax});
+  EXPECT_EQ(index, (std::vector<int>{0, 1}));
+  EXPECT_NEAR(weight[0], 1 / (1 + std::exp(-1.0)), 1e-6);
+}
 
 TEST(Route, TiesGoToTheSmallerExpert) {
   const std::vector<float> logits(8, 0.5f);

@@ -43,6 +43,57 @@ TEST(Rope, DotProductsDependOnTheDistanceOnly) {
   EXPECT_NEAR(dot(10, 7), dot(110, 107), 1e-4);
 }
 
+// The same rotation as the interleaved form, of permuted channels.
+TEST(Rope, HalfSplitPairsChannelsAcrossTheHalves) {
+  const int half = 6;
+  float inv_freq[half], cos[half], sin[half];
+  RopeFrequencies(2 * half, 10000, {}, inv_freq);
+  RopeAngles(17, inv_freq, half, 1, cos, sin);
+  std::vector<float> split = RandomValues(3 * 20, 1), interleaved(3 * 2 * half);
+  const std::vector<float> before = split;
+  for (int v = 0; v < 3; ++v) {
+    for (int i = 0; i < half; ++i) {
+      interleaved[v * 2 * half + 2 * i] = split[v * 20 + i];
+      interleaved[v * 2 * half + 2 * i + 1] = split[v * 20 + half + i];
+    }
+  }
+  RopeHalfSplit(split.data(), 3, 20, half, cos, sin);
+  RopeInterleaved(interleaved.data(), 3, 2 * half, half, cos, sin);
+  for (int v = 0; v < 3; ++v) {
+    for (int i = 0; i < half; ++i) {
+      EXPECT_FLOAT_EQ(split[v * 20 + i], interleaved[v * 2 * half + 2 * i]);
+      EXPECT_FLOAT_EQ(split[v * 20 + half + i], interleaved[v * 2 * half + 2 * i + 1]);
+    }
+    for (int i = 2 * half; i < 20; ++i) EXPECT_EQ(split[v * 20 + i], before[v * 20 + i]);
+  }
+}
+
+TEST(Rope, Llama3KeepsShortAndDividesLongWavelengths) {
+  float plain[64], scaled[64];
+  RopeFrequencies(128, 500000, {}, plain);
+  Llama3RopeFrequencies(
+      128, 500000,
+      {.factor = 8, .low_freq_factor = 1, .high_freq_factor = 4, .original_positions = 8192},
+      scaled);
+  int kept = 0, divided = 0;
+  for (int i = 0; i < 64; ++i) {
+    const double wavelength = 2 * M_PI / plain[i];
+    if (wavelength < 8192 / 4.0) {
+      ++kept;
+      EXPECT_FLOAT_EQ(scaled[i], plain[i]);
+    } else if (wavelength > 8192) {
+      ++divided;
+      EXPECT_FLOAT_EQ(scaled[i], plain[i] / 8);
+    } else {
+      EXPECT_LT(scaled[i], plain[i]);
+      EXPECT_GT(scaled[i], plain[i] / 8);
+    }
+  }
+  EXPECT_GT(kept, 20);
+  EXPECT_GT(divided, 20);
+  EXPECT_LT(kept + divided, 64);
+}
+
 TEST(Rope, YarnMscaleIsOneWithoutScaling) {
   EXPECT_EQ(YarnMscale(1, 1), 1);
   EXPECT_NEAR(YarnMscale(40, 1), 1.3688879, 1e-6);

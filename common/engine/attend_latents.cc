@@ -100,6 +100,7 @@ void AttendLatents(const StepContext& ctx, int layer, int row_begin, int row_cou
   const int64_t partial = PartialFloats(attend.latent()) * max_splits,
                 scratch = attend.scratch_floats();
   const int64_t work = tokens * head_blocks * kMlaHeads * (2 * attend.latent() + attend.rope());
+  constexpr int64_t kInlineWork = 1 << 18;  // multiply-adds that one thread does as fast alone
   const int workers = work < kInlineWork ? 1 : ctx.pool.threads();
 
   // Few rows with a long context are spread by split; many rows by row and head block, with all

@@ -57,8 +57,8 @@ double MacRate(ThreadPool& pool, double seconds) {
   return Rate(seconds, static_cast<double>(pool.threads()) * kRounds * kRows * kN * kK, [&] {
     pool.Run(pool.threads(), [&](int task) {
       for (int i = 0; i < kRounds; ++i)
-        kernels::GemmTiles({m, x.data(), out[task].data(), kRows, kK, kN}, 0, m.tiles(),
-                           kernels::BestIsa());
+        kernels::GemmPanels({m, x.data(), out[task].data(), kRows, kK, kN}, 0, m.panels(),
+                            kernels::BestIsa());
     });
   });
 }

@@ -42,7 +42,7 @@ absl::Status ExpertStore::CheckRange(int layer, int expert) const {
 absl::Status ExpertStore::Load(int layer, int expert) {
   RETURN_IF_ERROR(CheckRange(layer, expert));
   if (Holds(layer, expert)) return absl::OkStatus();
-  const WeightLoader loader(*checkpoint_, config_);
+  const WeightLoader loader(*checkpoint_, config_, mode_);
   ASSIGN_OR_RETURN(FfnWeights weights,
                    loader.LoadFfn(fmt::format("model.layers.{}.mlp.experts.{}.", layer, expert),
                                   config_.hidden_size, config_.moe_intermediate_size));

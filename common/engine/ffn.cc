@@ -3,50 +3,82 @@
 #include <algorithm>
 #include <vector>
 
+#include "common/base/check.h"
 #include "kernels/moe/swiglu.h"
 
 namespace conclave {
 namespace {
 
-constexpr int64_t kSwiGluPiece = 16384;  // values of one task
-constexpr int64_t kSwiGluWork = 16;      // cost of one value in multiply-adds
+constexpr int kPanelChannels = kernels::kPanelTiles * kernels::kTile;
+
+// gate = silu(gate) * up for the channels of some panels, right after both were computed.
+void SwiGluPanels(const kernels::GemmParams& gate, const float* up, int panel_begin, int panel_end,
+                  bool round_bf16, kernels::Isa isa) {
+  const int begin = panel_begin * kPanelChannels;
+  const int count = std::min(panel_end * kPanelChannels, gate.w.n) - begin;
+  for (int64_t row = 0; row < gate.rows; ++row) {
+    const int64_t at = row * gate.out_stride + begin;
+    kernels::SwiGlu({.gate = gate.out + at,
+                     .up = up + at,
+                     .out = gate.out + at,
+                     .count = count,
+                     .round_bf16 = round_bf16},
+                    isa);
+  }
+}
 
 }  // namespace
 
-void FfnRunner::Run(std::span<const FfnGroup> groups, ComputeMode mode, kernels::Isa isa,
-                    ThreadPool& pool) {
-  int64_t inner = 0;
-  for (const FfnGroup& g : groups) inner += static_cast<int64_t>(g.rows) * g.weights->gate.m.n;
-  float* gate = gate_.Get(inner);
-  float* up = up_.Get(inner);
-
-  std::vector<kernels::GemmParams> gemms;
-  int64_t offset = 0;
+void FfnRunner::Run(const FfnInput& input, std::span<const FfnGroup> groups, ComputeMode mode,
+                    kernels::Isa isa, ThreadPool& pool) {
+  if (groups.empty()) return;
+  const FfnWeights& first = *groups[0].weights;
+  const int64_t inner = first.gate.m.n;
+  int64_t rows = 0;
   for (const FfnGroup& g : groups) {
-    gemms.push_back(DenseGemm(g.weights->gate, g.x, gate + offset, g.rows));
-    gemms.push_back(DenseGemm(g.weights->up, g.x, up + offset, g.rows));
-    offset += static_cast<int64_t>(g.rows) * g.weights->gate.m.n;
+    CONCLAVE_CHECK(g.weights->gate.m.n == inner && g.weights->gate.m.k == first.gate.m.k);
+    rows += g.rows;
   }
-  RunGemms(pool, isa, gemms);
+  float* gate = gate_.Get(rows * inner);
+  float* up = up_.Get(rows * inner);
+  quantized_x_.Quantize(pool, isa, first.gate.m.activations, input.x, input.x_count, first.gate.m.k,
+                        first.gate.m.k);
 
-  const int pieces = static_cast<int>((inner + kSwiGluPiece - 1) / kSwiGluPiece);
-  ParallelFor(pool, pieces, inner * kSwiGluWork, [&](int piece) {
-    const int64_t begin = piece * kSwiGluPiece;
-    kernels::SwiGlu({.gate = gate + begin,
-                     .up = up + begin,
-                     .out = gate + begin,
-                     .count = std::min(kSwiGluPiece, inner - begin),
-                     .round_bf16 = mode == ComputeMode::kBF16},
-                    isa);
-  });
-
-  gemms.clear();
-  offset = 0;
+  std::vector<kernels::GemmParams> gates, ups, downs;
+  int64_t row = 0;
   for (const FfnGroup& g : groups) {
-    gemms.push_back(DenseGemm(g.weights->down, gate + offset, g.out, g.rows));
-    offset += static_cast<int64_t>(g.rows) * g.weights->gate.m.n;
+    kernels::GemmParams p = DenseGemm(g.weights->gate, input.x, gate + row * inner, g.rows);
+    p.x_rows = g.x_rows;
+    quantized_x_.Apply(0, &p);
+    gates.push_back(p);
+    p.w = g.weights->up.m;
+    p.out = up + row * inner;
+    ups.push_back(p);
+    row += g.rows;
   }
-  RunGemms(pool, isa, gemms);
+  const auto gate_and_up = [&](const GemmPiece& piece) {
+    const kernels::GemmParams& g = gates[piece.gemm];
+    const kernels::GemmParams& u = ups[piece.gemm];
+    kernels::GemmPanels(g, piece.panel_begin, piece.panel_end, isa);
+    kernels::GemmPanels(u, piece.panel_begin, piece.panel_end, isa);
+    SwiGluPanels(g, u.out, piece.panel_begin, piece.panel_end, UsesBf16(mode), isa);
+  };
+  double estimate = 0;
+  for (const auto& g : gates) estimate += 2 * EstimateNs(g);
+  const std::vector<GemmPiece> pieces = CutGemms(gates, pool.threads());
+  ParallelFor(pool, static_cast<int>(pieces.size()), estimate,
+              [&](int task) { gate_and_up(pieces[task]); });
+
+  quantized_inner_.Quantize(pool, isa, first.down.m.activations, gate, rows, inner, inner);
+  row = 0;
+  for (const FfnGroup& g : groups) {
+    kernels::GemmParams p = DenseGemm(g.weights->down, gate + row * inner, input.out, g.rows);
+    p.out_rows = g.out_rows;
+    quantized_inner_.Apply(row, &p);
+    downs.push_back(p);
+    row += g.rows;
+  }
+  RunGemms(pool, isa, downs);
 }
 
 }  // namespace conclave

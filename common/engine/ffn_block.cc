@@ -69,13 +69,13 @@ absl::Status MoeBlock(const StepContext& ctx, int layer, int trace_slot, const L
   float* shared = ctx.a.block.Get(rows * hidden);
   const bool has_shared = w.ffn.gate.m.n > 0;
   if (has_shared) {
-    const FfnGroup group{&w.ffn, norm, shared, rows};
-    ctx.a.ffn.Run({&group, 1}, ctx.mode, ctx.isa, ctx.pool);
+    const FfnGroup group{.weights = &w.ffn, .rows = rows};
+    ctx.a.ffn.Run({norm, rows, shared}, {&group, 1}, ctx.mode, ctx.isa, ctx.pool);
   }
   RETURN_IF_ERROR(call->Wait());
 
   // From 0, experts ascending, the shared one last: one order for every placement.
-  ParallelFor(ctx.pool, rows, rows * k * hidden, [&](int row) {
+  ParallelFor(ctx.pool, rows, 0.5 * static_cast<double>(rows * k * hidden), [&](int row) {
     float* sum = x + row * hidden;
     for (int64_t d = 0; d < hidden; ++d) {
       float routed_sum = 0;
@@ -108,8 +108,8 @@ absl::Status FfnBlock(const StepContext& ctx, int layer, int trace_slot, const L
   if (w.is_moe) return MoeBlock(ctx, layer, trace_slot, w, norm, x);
   RoundOperands(ctx, norm, rows * hidden);
   float* out = ctx.a.block.Get(rows * hidden);
-  const FfnGroup group{&w.ffn, norm, out, rows};
-  ctx.a.ffn.Run({&group, 1}, ctx.mode, ctx.isa, ctx.pool);
+  const FfnGroup group{.weights = &w.ffn, .rows = rows};
+  ctx.a.ffn.Run({norm, rows, out}, {&group, 1}, ctx.mode, ctx.isa, ctx.pool);
   for (int64_t i = 0; i < rows * hidden; ++i) x[i] += out[i];
   return absl::OkStatus();
 }

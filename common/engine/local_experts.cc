@@ -1,7 +1,6 @@
 #include "common/engine/local_experts.h"
 
 #include <algorithm>
-#include <cstring>
 #include <vector>
 
 #include "common/engine/ffn.h"
@@ -14,7 +13,6 @@ namespace {
 struct Workspace {
   FfnRunner ffn;
   Scratch<float> x;
-  Scratch<float> out;
 };
 
 }  // namespace
@@ -41,11 +39,12 @@ struct LocalExperts::Impl {
 
 namespace {
 
-// Picks of one expert, as indices into RoutedRows::picks.
+// Picks of one expert, as indices into RoutedRows::picks, and their rows.
 struct ExpertRows {
   std::shared_ptr<const FfnWeights> weights;  // keeps an expert that is unloaded meanwhile
   uint32_t expert = 0;
   std::vector<uint32_t> picks;
+  std::vector<uint32_t> rows;
 };
 
 absl::Status CheckRows(const RoutedRows& rows, const ExpertStore& store) {
@@ -88,33 +87,30 @@ class LocalCall : public ExpertCall {
   }
 
  private:
-  void ReadRow(uint32_t row, float* out) const {
-    const int64_t begin = static_cast<int64_t>(row) * rows_.hidden;
-    if (rows_.mode == ComputeMode::kBF16) {
-      kernels::DecodeBf16Row(static_cast<const uint16_t*>(rows_.rows) + begin, rows_.hidden, out);
-    } else {
-      std::memcpy(out, static_cast<const float*>(rows_.rows) + begin, sizeof(float) * rows_.hidden);
-    }
+  // The rows as float32 operands.
+  const float* ReadRows(Workspace& w) {
+    if (!UsesBf16(rows_.mode)) return static_cast<const float*>(rows_.rows);
+    const int64_t hidden = rows_.hidden;
+    float* x = w.x.Get(rows_.num_rows * hidden);
+    ParallelFor(impl_.pool, rows_.num_rows, 0.3 * static_cast<double>(rows_.num_rows * hidden),
+                [&](int row) {
+                  kernels::DecodeBf16Row(static_cast<const uint16_t*>(rows_.rows) + row * hidden,
+                                         hidden, x + row * hidden);
+                });
+    return x;
   }
 
   void Compute(Workspace& w) {
-    const int64_t hidden = rows_.hidden, count = static_cast<int64_t>(rows_.picks.size());
-    float* x = w.x.Get(count * hidden);
-    float* out = w.out.Get(count * hidden);
+    const float* x = ReadRows(w);
     std::vector<FfnGroup> groups;
-    int64_t next = 0;
     for (const ExpertRows& e : experts_) {
-      const int rows = static_cast<int>(e.picks.size());
-      groups.push_back({e.weights.get(), x + next * hidden, out + next * hidden, rows});
-      for (uint32_t pick : e.picks) ReadRow(rows_.picks[pick].row, x + next++ * hidden);
-    }
-    w.ffn.Run(groups, rows_.mode, impl_.isa, impl_.pool);
-    next = 0;
-    for (const ExpertRows& e : experts_) {
-      for (uint32_t pick : e.picks)
-        std::memcpy(out_ + pick * hidden, out + next++ * hidden, sizeof(float) * hidden);
+      groups.push_back({.weights = e.weights.get(),
+                        .x_rows = e.rows.data(),
+                        .out_rows = e.picks.data(),
+                        .rows = static_cast<int>(e.picks.size())});
       impl_.store->CountTokens(rows_.layer, static_cast<int>(e.expert), e.picks.size());
     }
+    w.ffn.Run({x, rows_.num_rows, out_}, groups, rows_.mode, impl_.isa, impl_.pool);
   }
 
   LocalExperts::Impl& impl_;
@@ -139,9 +135,10 @@ absl::StatusOr<std::unique_ptr<ExpertCall>> LocalExperts::Dispatch(const RoutedR
     if (slot[expert] < 0) {
       slot[expert] = static_cast<int>(experts.size());
       ASSIGN_OR_RETURN(auto weights, impl_->store->Find(rows.layer, static_cast<int>(expert)));
-      experts.push_back({std::move(weights), expert, {}});
+      experts.push_back({std::move(weights), expert, {}, {}});
     }
     experts[slot[expert]].picks.push_back(i);
+    experts[slot[expert]].rows.push_back(rows.picks[i].row);
   }
   return std::unique_ptr<ExpertCall>(new LocalCall(*impl_, rows, out, std::move(experts)));
 }

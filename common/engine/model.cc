@@ -35,8 +35,8 @@ absl::StatusOr<LayerWeights> LoadLayer(const WeightLoader& loader, const ModelCo
     ASSIGN_OR_RETURN(w.ffn, loader.LoadFfn(p + "mlp.", c.hidden_size, c.intermediate_size));
     return w;
   }
-  ASSIGN_OR_RETURN(w.router,
-                   loader.LoadLinear(p + "mlp.gate", c.num_routed_experts, c.hidden_size));
+  ASSIGN_OR_RETURN(w.router, loader.LoadLinear(p + "mlp.gate", c.num_routed_experts, c.hidden_size,
+                                               WeightLoader::Precision::kExact));
   ASSIGN_OR_RETURN(w.router_bias,
                    loader.LoadVector(p + "mlp.gate.e_score_correction_bias", c.num_routed_experts));
   if (c.num_shared_experts > 0) {
@@ -89,9 +89,9 @@ int64_t WeightBytes(const ModelWeights& w) {
   return bytes;
 }
 
-absl::Status LoadMain(const Checkpoint& checkpoint, const ModelConfig& c, bool mtp,
-                      const std::function<void(int layer)>& loaded, ModelWeights* w) {
-  const WeightLoader loader(checkpoint, c);
+absl::Status LoadMain(const Checkpoint& checkpoint, const ModelConfig& c, ComputeMode mode,
+                      bool mtp, const std::function<void(int layer)>& loaded, ModelWeights* w) {
+  const WeightLoader loader(checkpoint, c, mode);
   if (mtp) {
     // Before anything gives its pages back: this compares tensors.
     ASSIGN_OR_RETURN(w->mtp, LoadMtp(loader, c));
@@ -142,7 +142,7 @@ absl::StatusOr<std::shared_ptr<const Model>> Model::Load(const std::string& dir,
   };
   if (options.attention) {
     ASSIGN_OR_RETURN(const auto checkpoint, Checkpoint::Open(dir));
-    RETURN_IF_ERROR(LoadMain(*checkpoint, c, mtp, step, model->weights_.get()));
+    RETURN_IF_ERROR(LoadMain(*checkpoint, c, options.mode, mtp, step, model->weights_.get()));
     model->resident_bytes_ = WeightBytes(*model->weights_);
   }
   if (options.experts) {

@@ -1,55 +1,110 @@
 #include "common/engine/parallel.h"
 
 #include <algorithm>
-#include <vector>
+#include <memory>
+
+#include "common/engine/quantized_activations.h"
 
 namespace conclave {
 namespace {
 
-// One thread's share of a GEMM is a multiple of this many tiles, so that few-row kernels stay wide.
-constexpr int kTileGrain = 4;
-// Pieces per thread: enough to even out threads that were descheduled.
-constexpr int kPiecesPerThread = 4;
+// Rough rates of one core; only the cut depends on them.
+constexpr double kNsPerByte = 0.07;
+constexpr double kNsPerMac = 0.016;
+constexpr double kNsPerInt8Mac = 0.004;
+// Pieces per thread, and the shortest piece.
+constexpr int kPiecesPerThread = 12;
+constexpr double kPieceNs = 3000;
 
-struct Piece {
-  int gemm;
-  int tile_begin;
-  int tile_end;
+// Quantised rows by where they came from: GEMMs of one call often share their activations.
+struct QuantizedInput {
+  const float* x;
+  kernels::ActivationQuant quant;
+  QuantizedActivations rows;
 };
+
+bool NeedsQuantizing(const kernels::GemmParams& g) {
+  return g.w.activations != kernels::ActivationQuant::kNone && g.x_scales == nullptr && g.rows > 0;
+}
+
+// Calls made by one thread reuse the memory.
+std::vector<std::unique_ptr<QuantizedInput>>& QuantizedInputs() {
+  thread_local std::vector<std::unique_ptr<QuantizedInput>> inputs;
+  return inputs;
+}
+
+std::vector<kernels::GemmParams> QuantizeInputs(ThreadPool& pool, kernels::Isa isa,
+                                                std::span<const kernels::GemmParams> gemms) {
+  std::vector<kernels::GemmParams> result(gemms.begin(), gemms.end());
+  auto& inputs = QuantizedInputs();
+  size_t used = 0;
+  for (kernels::GemmParams& g : result) {
+    if (!NeedsQuantizing(g)) continue;
+    size_t i = 0;
+    while (i < used && (inputs[i]->x != g.x || inputs[i]->quant != g.w.activations)) ++i;
+    if (i == used) {
+      if (used == inputs.size()) inputs.push_back(std::make_unique<QuantizedInput>());
+      inputs[i]->x = g.x;
+      inputs[i]->quant = g.w.activations;
+      inputs[i]->rows.Quantize(pool, isa, g.w.activations, g.x, g.rows, g.w.k, g.x_stride);
+      ++used;
+    }
+    inputs[i]->rows.Apply(0, &g);
+  }
+  return result;
+}
+
+void RunPieces(ThreadPool& pool, kernels::Isa isa, std::span<const kernels::GemmParams> gemms) {
+  double estimate = 0;
+  for (const auto& g : gemms) estimate += EstimateNs(g);
+  if (estimate == 0) return;
+  if (pool.threads() == 1 || estimate < kInlineNs) {
+    for (const auto& g : gemms) kernels::GemmPanels(g, 0, g.w.panels(), isa);
+    return;
+  }
+  const std::vector<GemmPiece> pieces = CutGemms(gemms, pool.threads());
+  pool.Run(static_cast<int>(pieces.size()), [&](int task) {
+    const GemmPiece& p = pieces[task];
+    kernels::GemmPanels(gemms[p.gemm], p.panel_begin, p.panel_end, isa);
+  });
+}
 
 }  // namespace
 
-void ParallelFor(ThreadPool& pool, int items, int64_t work,
+void ParallelFor(ThreadPool& pool, int items, double estimate_ns,
                  const std::function<void(int item)>& body) {
-  if (items > 1 && pool.threads() > 1 && work >= kInlineWork) return pool.Run(items, body);
+  if (items > 1 && pool.threads() > 1 && estimate_ns >= kInlineNs) return pool.Run(items, body);
   for (int item = 0; item < items; ++item) body(item);
 }
 
-void RunGemms(ThreadPool& pool, kernels::Isa isa, std::span<const kernels::GemmParams> gemms) {
-  int64_t work = 0;
-  for (const auto& g : gemms) work += static_cast<int64_t>(g.rows) * g.w.n * g.w.k;
-  if (work == 0) return;
-  if (pool.threads() == 1 || work < kInlineWork) {
-    for (const auto& g : gemms) kernels::GemmTiles(g, 0, g.w.tiles(), isa);
-    return;
-  }
-  const int64_t piece_work =
-      std::max<int64_t>(work / (pool.threads() * kPiecesPerThread), kInlineWork / 4);
-  std::vector<Piece> pieces;
+double EstimateNs(const kernels::GemmParams& g) {
+  if (g.rows == 0) return 0;
+  const double per_mac = g.w.type == kernels::WeightType::kInt8 ? kNsPerInt8Mac : kNsPerMac;
+  return std::max(kNsPerByte * static_cast<double>(g.w.data_bytes()),
+                  per_mac * static_cast<double>(g.w.n) * g.w.k * g.rows);
+}
+
+std::vector<GemmPiece> CutGemms(std::span<const kernels::GemmParams> gemms, int threads) {
+  double estimate = 0;
+  for (const auto& g : gemms) estimate += EstimateNs(g);
+  const double piece_ns = std::max(estimate / (threads * kPiecesPerThread), kPieceNs);
+  std::vector<GemmPiece> pieces;
   for (int i = 0; i < static_cast<int>(gemms.size()); ++i) {
     const auto& g = gemms[i];
-    const int64_t tile_work =
-        std::max<int64_t>(static_cast<int64_t>(g.rows) * kernels::kTile * g.w.k, 1);
-    const int64_t grain = (piece_work / tile_work + kTileGrain - 1) / kTileGrain * kTileGrain;
-    const int step =
-        static_cast<int>(std::clamp<int64_t>(grain, kTileGrain, std::max(g.w.tiles(), kTileGrain)));
-    for (int tile = 0; tile < g.w.tiles() && g.rows > 0; tile += step)
-      pieces.push_back({i, tile, std::min(tile + step, g.w.tiles())});
+    if (g.rows == 0) continue;
+    const int panels = g.w.panels();
+    const int count = std::clamp(static_cast<int>(EstimateNs(g) / piece_ns + 0.5), 1, panels);
+    for (int64_t c = 0; c < count; ++c)
+      pieces.push_back(
+          {i, static_cast<int>(panels * c / count), static_cast<int>(panels * (c + 1) / count)});
   }
-  pool.Run(static_cast<int>(pieces.size()), [&](int task) {
-    const Piece& p = pieces[task];
-    kernels::GemmTiles(gemms[p.gemm], p.tile_begin, p.tile_end, isa);
-  });
+  return pieces;
+}
+
+void RunGemms(ThreadPool& pool, kernels::Isa isa, std::span<const kernels::GemmParams> gemms) {
+  if (std::any_of(gemms.begin(), gemms.end(), NeedsQuantizing))
+    return RunPieces(pool, isa, QuantizeInputs(pool, isa, gemms));
+  RunPieces(pool, isa, gemms);
 }
 
 kernels::GemmParams DenseGemm(const Linear& w, const float* x, float* out, int rows) {

@@ -51,7 +51,7 @@ struct StepContext {
   const StepRows& rows;
   const StepOptions& options;
 
-  bool bf16() const { return mode == ComputeMode::kBF16; }
+  bool bf16() const { return UsesBf16(mode); }
 };
 
 // Rounds operands of the next multiply in mode bf16.

@@ -74,27 +74,36 @@ absl::StatusOr<WeightLoader::Source> WeightLoader::OpenWeight(const std::string&
 }
 
 absl::StatusOr<Linear> WeightLoader::PackPart(const Source& source, int64_t row_begin,
-                                              int64_t row_count, bool transposed) const {
-  const kernels::PackSpec spec{source.weight, row_begin, row_count, transposed};
+                                              int64_t row_count, bool transposed,
+                                              Precision precision) const {
+  const bool by_mode = precision == Precision::kMode;
+  const kernels::PackSpec spec{source.weight, row_begin, row_count, transposed,
+                               by_mode && mode_ == ComputeMode::kInt8};
   Linear linear;
   linear.m = kernels::PlanPack(spec);
+  if (by_mode && mode_ == ComputeMode::kW8A8 && linear.m.type == WeightType::kFp8)
+    linear.m.activations = kernels::ActivationQuant::kFp8;
   ASSIGN_OR_RETURN(linear.data, Buffer::Create(linear.m.data_bytes()));
   ASSIGN_OR_RETURN(linear.scales, Buffer::Create(linear.m.scale_count() * 4));
+  ASSIGN_OR_RETURN(linear.irregular, Buffer::Create(linear.m.irregular_count() * 4));
   int64_t row = 0, col = 0;
-  if (!kernels::Pack(spec, linear.data.data(), linear.scales.As<float>(), &row, &col)) {
+  if (!kernels::Pack(
+          spec, {linear.data.data(), linear.scales.As<float>(), linear.irregular.As<uint32_t>()},
+          &row, &col)) {
     return InvalidArgument(
         "tensor {}: the code at [{}, {}] is not a number; the checkpoint is damaged",
         source.view.name, row, col);
   }
   linear.m.data = linear.data.data();
   linear.m.scales = linear.scales.As<float>();
+  linear.m.irregular = linear.irregular.As<uint32_t>();
   return linear;
 }
 
-absl::StatusOr<Linear> WeightLoader::LoadLinear(const std::string& name, int64_t n,
-                                                int64_t k) const {
+absl::StatusOr<Linear> WeightLoader::LoadLinear(const std::string& name, int64_t n, int64_t k,
+                                                Precision precision) const {
   ASSIGN_OR_RETURN(const Source source, OpenWeight(name, n, k));
-  ASSIGN_OR_RETURN(Linear linear, PackPart(source, 0, n, false));
+  ASSIGN_OR_RETURN(Linear linear, PackPart(source, 0, n, false, precision));
   ReleasePages(source.view);
   return linear;
 }
@@ -104,9 +113,10 @@ absl::Status WeightLoader::LoadKvB(const std::string& name, AttentionWeights* at
   const int64_t per_head = c.qk_nope_head_dim + c.v_head_dim;
   ASSIGN_OR_RETURN(const Source source, OpenWeight(name, c.num_heads * per_head, c.kv_lora_rank));
   for (int h = 0; h < c.num_heads; ++h) {
-    ASSIGN_OR_RETURN(Linear uk, PackPart(source, h * per_head, c.qk_nope_head_dim, true));
-    ASSIGN_OR_RETURN(Linear uv,
-                     PackPart(source, h * per_head + c.qk_nope_head_dim, c.v_head_dim, false));
+    ASSIGN_OR_RETURN(Linear uk,
+                     PackPart(source, h * per_head, c.qk_nope_head_dim, true, Precision::kExact));
+    ASSIGN_OR_RETURN(Linear uv, PackPart(source, h * per_head + c.qk_nope_head_dim, c.v_head_dim,
+                                         false, Precision::kExact));
     attention->uk.push_back(std::move(uk));
     attention->uv.push_back(std::move(uv));
   }
@@ -163,20 +173,14 @@ bool WeightLoader::SameTensor(const std::string& a, const std::string& b) const 
 }
 
 void Embedding::Read(int64_t id, float* out) const {
-  const WeightType stored = packed != nullptr ? packed->m.type : type;
-  const int group = kernels::GroupSize(stored), bytes = 4 / group;
-  for (int64_t k = 0; k < width; ++k) {
-    const uint8_t* p = packed == nullptr
-                           ? rows.data() + (id * width + k) * bytes
-                           : packed->m.data + id / kernels::kTile * packed->m.tile_bytes() +
-                                 k / group * 64 + id % kernels::kTile * 4 + k % group * bytes;
-    if (stored == WeightType::kBf16) {
-      uint16_t bits;
-      std::memcpy(&bits, p, 2);
-      out[k] = kernels::DecodeBf16(bits);
-    } else {
-      std::memcpy(&out[k], p, 4);
-    }
+  if (packed != nullptr) {
+    for (int64_t k = 0; k < width; ++k)
+      out[k] = kernels::PackedValue(packed->m, static_cast<int>(id), static_cast<int>(k));
+  } else if (type == WeightType::kBf16) {
+    const uint16_t* row = rows.As<uint16_t>() + id * width;
+    for (int64_t k = 0; k < width; ++k) out[k] = kernels::DecodeBf16(row[k]);
+  } else {
+    std::memcpy(out, rows.As<float>() + id * width, sizeof(float) * width);
   }
 }
 

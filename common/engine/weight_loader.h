@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "common/engine/compute_mode.h"
 #include "common/engine/weights.h"
 #include "common/model/checkpoint.h"
 #include "common/model/model_config.h"
@@ -15,11 +16,14 @@ namespace conclave {
 // packed, so that a weight is in memory once.
 class WeightLoader {
  public:
-  WeightLoader(const Checkpoint& checkpoint, const ModelConfig& config)
-      : checkpoint_(checkpoint), config_(config) {}
+  WeightLoader(const Checkpoint& checkpoint, const ModelConfig& config, ComputeMode mode)
+      : checkpoint_(checkpoint), config_(config), mode_(mode) {}
 
-  // `<name>.weight` [n, k], with `<name>.weight_scale_inv` when it is e4m3.
-  absl::StatusOr<Linear> LoadLinear(const std::string& name, int64_t n, int64_t k) const;
+  // `<name>.weight` [n, k], with `<name>.weight_scale_inv` when it is e4m3; in the form that the
+  // compute mode multiplies with. kExact: as stored in every mode (the router).
+  enum class Precision { kMode, kExact };
+  absl::StatusOr<Linear> LoadLinear(const std::string& name, int64_t n, int64_t k,
+                                    Precision precision = Precision::kMode) const;
   // The W_uk and W_uv of each head out of kv_b_proj [heads * (nope + v), kv_lora].
   absl::Status LoadKvB(const std::string& name, AttentionWeights* attention) const;
   // Any dtype, as float32.
@@ -35,10 +39,11 @@ class WeightLoader {
   struct Source;
   absl::StatusOr<Source> OpenWeight(const std::string& name, int64_t n, int64_t k) const;
   absl::StatusOr<Linear> PackPart(const Source& source, int64_t row_begin, int64_t row_count,
-                                  bool transposed) const;
+                                  bool transposed, Precision precision) const;
 
   const Checkpoint& checkpoint_;
   const ModelConfig& config_;
+  const ComputeMode mode_;
 };
 
 // Gives the pages of a tensor's file mapping back; they are read again if needed.

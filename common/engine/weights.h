@@ -14,7 +14,8 @@ struct Linear {
   kernels::PackedMatrix m;
   Buffer data;
   Buffer scales;
-  int64_t Bytes() const { return data.bytes() + scales.bytes(); }
+  Buffer irregular;
+  int64_t Bytes() const { return data.bytes() + scales.bytes() + irregular.bytes(); }
 };
 
 // down(silu(gate(x)) * up(x)): a dense MLP, a shared expert or a routed expert.

@@ -25,8 +25,7 @@ absl::StatusOr<ParsedDispatch> ParseDispatch(std::span<const uint8_t> header,
     return InvalidArgument("not a dispatch of version {}",
                            static_cast<int>(DispatchHeader::kVersion));
   }
-  if (h.mode > static_cast<uint8_t>(ComputeMode::kBF16))
-    return InvalidArgument("unknown compute mode {}", int{h.mode});
+  if (h.mode >= kComputeModes) return InvalidArgument("unknown compute mode {}", int{h.mode});
   const uint32_t rows = h.rows, picks = h.picks, hidden = h.hidden, layer = h.layer;
   if (layer >= kMaxLayer || hidden == 0 || hidden > kMaxHidden || picks == 0 ||
       picks > kMaxMessagePicks || rows == 0 || rows > picks ||

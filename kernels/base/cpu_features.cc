@@ -17,6 +17,15 @@ bool IsaSupported(Isa isa) {
 #endif
 }
 
+bool VnniSupported() {
+#if defined(__x86_64__)
+  static const bool supported = IsaSupported(Isa::kAvx512) && __builtin_cpu_supports("avx512vnni");
+  return supported;
+#else
+  return false;
+#endif
+}
+
 Isa BestIsa() {
   static const Isa best = IsaSupported(Isa::kAvx512) ? Isa::kAvx512
                           : IsaSupported(Isa::kAvx2) ? Isa::kAvx2

@@ -11,6 +11,8 @@ enum class Isa { kPortable = 0, kAvx2 = 1, kAvx512 = 2 };
 
 // kAvx2 needs AVX2, FMA and F16C; kAvx512 needs F, BW, DQ, VL and VBMI.
 bool IsaSupported(Isa isa);
+// AVX-512 has the u8 x s8 dot product.
+bool VnniSupported();
 // The fastest supported one. Thread-safe and cheap.
 Isa BestIsa();
 std::string_view IsaName(Isa isa);

@@ -10,6 +10,7 @@ namespace conclave::kernels::avx2 {
 struct Vec {
   static constexpr int kLanes = 16;
   static constexpr int kAccumulators = 4;
+  static constexpr int kFusedRows = 4;
   __m256 a, b;  // channels 0..7, 8..15
 
   static Vec Zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
@@ -44,12 +45,16 @@ struct Vec {
     w[1] = {_mm256_castsi256_ps(_mm256_and_si256(x, high)),
             _mm256_castsi256_ps(_mm256_and_si256(y, high))};
   }
+  // Codes as base/fp8_code.h packs them, times 2^-8: [s e0 mmm eee] in the lower 8 bits of each
+  // lane's quarter.
   static void DecodeFp8(const uint8_t* p, Vec* w) {
-    __m256 x[4], y[4];
-    Decode8(p, x);
-    Decode8(p + 32, y);
-    for (int j = 0; j < 4; ++j) w[j] = {x[j], y[j]};
+    const __m256i a = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    const __m256i b = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 32));
+    Decode8(a, w, &Vec::a);
+    Decode8(b, w, &Vec::b);
   }
+  // Irregular codes: see base/fp8_code.h.
+  static Vec FixFp8(Vec w) { return {Fix8(w.a), Fix8(w.b)}; }
   static Vec LoadBf16(const uint16_t* p) { return {Load8(p), Load8(p + 8)}; }
 
  private:
@@ -61,26 +66,26 @@ struct Vec {
     const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(x), 16));
   }
-  // Eight channels of four codes. An e4m3 code, moved into the exponent and mantissa of a half
-  // float, is its value times 2^-8; the hardware converts halves, subnormal ones included, exactly.
-  static void Decode8(const uint8_t* p, __m256* w) {
-    const __m256i transpose =
-        _mm256_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15,  //
-                         0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    const __m256i join = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-    __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-    x = _mm256_permutevar8x32_epi32(_mm256_shuffle_epi8(x, transpose), join);  // k0 | k1 || k2 | k3
-    const __m256i keep = _mm256_set1_epi16(static_cast<short>(0xbf80));
-    const __m256i zero = _mm256_setzero_si256();
-    const __m256i even =
-        _mm256_and_si256(_mm256_srai_epi16(_mm256_unpacklo_epi8(zero, x), 1), keep);  // k0 || k2
-    const __m256i odd =
-        _mm256_and_si256(_mm256_srai_epi16(_mm256_unpackhi_epi8(zero, x), 1), keep);  // k1 || k3
-    const __m256 scale = _mm256_set1_ps(256.0f);
-    w[0] = _mm256_mul_ps(_mm256_cvtph_ps(_mm256_castsi256_si128(even)), scale);
-    w[1] = _mm256_mul_ps(_mm256_cvtph_ps(_mm256_castsi256_si128(odd)), scale);
-    w[2] = _mm256_mul_ps(_mm256_cvtph_ps(_mm256_extracti128_si256(even, 1)), scale);
-    w[3] = _mm256_mul_ps(_mm256_cvtph_ps(_mm256_extracti128_si256(odd, 1)), scale);
+  // Eight channels of four codes.
+  static void Decode8(__m256i codes, Vec* w, __m256 Vec::*half) {
+    const __m256i top = _mm256_set1_epi32(static_cast<int>(0x87000000u));
+    const __m256i middle = _mm256_set1_epi32(0x00f00000);
+    const __m256i bias = _mm256_set1_epi32(0x38000000);
+    const __m256i at[4] = {_mm256_slli_epi32(codes, 24), _mm256_slli_epi32(codes, 16),
+                           _mm256_slli_epi32(codes, 8), codes};
+    for (int j = 0; j < 4; ++j) {
+      const __m256i mantissa = _mm256_and_si256(_mm256_srli_epi32(at[j], 7), middle);
+      w[j].*half = _mm256_castsi256_ps(
+          _mm256_or_si256(_mm256_or_si256(_mm256_and_si256(at[j], top), bias), mantissa));
+    }
+  }
+  static __m256 Fix8(__m256 w) {
+    const __m256i bits = _mm256_castps_si256(w);
+    const __m256i irregular = _mm256_cmpeq_epi32(
+        _mm256_and_si256(bits, _mm256_set1_epi32(0x07900000)), _mm256_set1_epi32(0x00100000));
+    const __m256 excess =
+        _mm256_or_ps(_mm256_and_ps(w, _mm256_set1_ps(-0.0f)), _mm256_set1_ps(0x1p-15f + 0x1p-18f));
+    return _mm256_sub_ps(w, _mm256_and_ps(_mm256_castsi256_ps(irregular), excess));
   }
 };
 

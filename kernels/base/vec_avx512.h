@@ -7,26 +7,10 @@
 
 namespace conclave::kernels::avx512 {
 
-// The upper half of the float32 of each non-negative e4m3 code, split into its two bytes: the low 7
-// bits of a code are the index that vpermi2b takes.
-struct E4m3Table {
-  alignas(64) uint8_t low[128];
-  alignas(64) uint8_t high[128];
-};
-static constexpr E4m3Table MakeE4m3Table() {
-  E4m3Table t{};
-  for (int i = 0; i < 128; ++i) {
-    const uint32_t bits = std::bit_cast<uint32_t>(DecodeE4m3(static_cast<uint8_t>(i)));
-    t.low[i] = static_cast<uint8_t>(bits >> 16);
-    t.high[i] = static_cast<uint8_t>(bits >> 24);
-  }
-  return t;
-}
-static constexpr E4m3Table kE4m3 = MakeE4m3Table();
-
 struct Vec {
   static constexpr int kLanes = 16;
-  static constexpr int kAccumulators = 8;
+  static constexpr int kAccumulators = 20;  // of a register block that also decodes
+  static constexpr int kFusedRows = 8;      // more rows share a decoded block
   __m512 v;
 
   static Vec Zero() { return {_mm512_setzero_ps()}; }
@@ -48,19 +32,33 @@ struct Vec {
     w[0] = Load(reinterpret_cast<const float*>(p));
   }
   static void DecodeBf16(const uint8_t* p, Vec* w) { Split(_mm512_loadu_si512(p), w); }
+  // Codes as base/fp8_code.h packs them, times 2^-8. vpmultishiftqb takes any 8 bits in a row of a
+  // channel pair's quadword for each byte: the code itself becomes the upper byte, the 8 bits that
+  // begin with the lowest exponent bit the second.
   static void DecodeFp8(const uint8_t* p, Vec* w) {
-    // Per 128-bit lane: the first two codes of each of four channels, then the other two.
-    const __m512i order =
-        _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15));
-    const __m512i codes = _mm512_shuffle_epi8(_mm512_loadu_si512(p), order);
-    const __m512i low = _mm512_permutex2var_epi8(_mm512_load_si512(kE4m3.low), codes,
-                                                 _mm512_load_si512(kE4m3.low + 64));
-    __m512i high = _mm512_permutex2var_epi8(_mm512_load_si512(kE4m3.high), codes,
-                                            _mm512_load_si512(kE4m3.high + 64));
-    high = _mm512_ternarylogic_epi32(high, codes, _mm512_set1_epi8(static_cast<char>(0x80)),
-                                     0xf8);  // high | (codes & sign)
-    Split(_mm512_unpacklo_epi8(low, high), w);
-    Split(_mm512_unpackhi_epi8(low, high), w + 2);
+    const __m512i codes = _mm512_loadu_si512(p);
+    const __m512i mask = _mm512_set1_epi32(static_cast<int>(0x87f00000u));
+    const __m512i bias = _mm512_set1_epi32(0x38000000);
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) {
+      const uint64_t low =
+          static_cast<uint64_t>((8 * j + 63) % 64) << 16 | static_cast<uint64_t>(8 * j) << 24;
+      const uint64_t high =
+          static_cast<uint64_t>(8 * j + 31) << 16 | static_cast<uint64_t>(8 * j + 32) << 24;
+      const __m512i shifts = _mm512_set1_epi64(static_cast<int64_t>(high << 32 | low));
+      w[j].v = _mm512_castsi512_ps(_mm512_ternarylogic_epi32(
+          _mm512_multishift_epi64_epi8(shifts, codes), mask, bias, 0xea));  // (a & b) | c
+    }
+  }
+  // Irregular codes: see base/fp8_code.h.
+  static Vec FixFp8(Vec w) {
+    const __m512i bits = _mm512_castps_si512(w.v);
+    const __mmask16 irregular = _mm512_cmpeq_epi32_mask(
+        _mm512_and_si512(bits, _mm512_set1_epi32(0x07900000)), _mm512_set1_epi32(0x00100000));
+    const __m512i excess =
+        _mm512_ternarylogic_epi32(bits, _mm512_set1_epi32(static_cast<int>(0x80000000u)),
+                                  _mm512_castps_si512(_mm512_set1_ps(0x1p-15f + 0x1p-18f)), 0xea);
+    return {_mm512_mask_sub_ps(w.v, irregular, w.v, _mm512_castsi512_ps(excess))};
   }
   static Vec LoadBf16(const uint16_t* p) {
     const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));

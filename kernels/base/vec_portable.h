@@ -6,12 +6,14 @@
 #include <cstring>
 
 #include "kernels/base/dtypes.h"
+#include "kernels/base/fp8_code.h"
 
 namespace conclave::kernels::portable {
 
 struct Vec {
   static constexpr int kLanes = 16;
   static constexpr int kAccumulators = 4;  // what the register file holds beside operands
+  static constexpr int kFusedRows = 4;
   float v[16];
 
   static Vec Zero() { return Set1(0); }
@@ -69,8 +71,18 @@ struct Vec {
     std::memcpy(bits, p, 64);
     for (int i = 0; i < 32; ++i) w[i & 1].v[i >> 1] = kernels::DecodeBf16(bits[i]);
   }
+  // Codes as base/fp8_code.h packs them, times 2^-8, by the rule of regular codes.
   static void DecodeFp8(const uint8_t* p, Vec* w) {
-    for (int i = 0; i < 64; ++i) w[i & 3].v[i >> 2] = DecodeE4m3(p[i]);
+    for (int i = 0; i < 64; ++i) w[i & 3].v[i >> 2] = RegularFp8(p[i]);
+  }
+  // Irregular codes, put right.
+  static Vec FixFp8(Vec w) {
+    return Each([&](int i) {
+      const uint32_t bits = std::bit_cast<uint32_t>(w.v[i]);
+      if ((bits & 0x07900000u) != 0x00100000u) return w.v[i];
+      const float excess = 0x1p-15f + 0x1p-18f;
+      return w.v[i] - (bits >> 31 ? -excess : excess);
+    });
   }
   // Sixteen consecutive bf16.
   static Vec LoadBf16(const uint16_t* p) {

@@ -5,11 +5,11 @@
 
 namespace conclave::kernels {
 
-void GemmTilesAvx2(const GemmParams& params, int tile_begin, int tile_end) {
+void GemmPanelsAvx2(const GemmParams& params, int panel_begin, int panel_end) {
 #if defined(__x86_64__)
-  GemmTilesOn<avx2::Vec>(params, tile_begin, tile_end);
+  GemmPanelsOn<avx2::Vec>(params, panel_begin, panel_end);
 #else
-  GemmTilesPortable(params, tile_begin, tile_end);
+  GemmPanelsPortable(params, panel_begin, panel_end);
 #endif
 }
 

@@ -5,11 +5,11 @@
 
 namespace conclave::kernels {
 
-void GemmTilesAvx512(const GemmParams& params, int tile_begin, int tile_end) {
+void GemmPanelsAvx512(const GemmParams& params, int panel_begin, int panel_end) {
 #if defined(__x86_64__)
-  GemmTilesOn<avx512::Vec>(params, tile_begin, tile_end);
+  GemmPanelsOn<avx512::Vec>(params, panel_begin, panel_end);
 #else
-  GemmTilesPortable(params, tile_begin, tile_end);
+  GemmPanelsPortable(params, panel_begin, panel_end);
 #endif
 }
 

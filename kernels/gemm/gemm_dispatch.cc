@@ -2,14 +2,19 @@
 
 namespace conclave::kernels {
 
-void GemmTiles(const GemmParams& params, int tile_begin, int tile_end, Isa isa) {
+void GemmPanels(const GemmParams& params, int panel_begin, int panel_end, Isa isa) {
+  const bool int8 = params.w.type == WeightType::kInt8;
   switch (isa) {
     case Isa::kAvx512:
-      return GemmTilesAvx512(params, tile_begin, tile_end);
+      if (int8 && VnniSupported()) return GemmInt8Vnni(params, panel_begin, panel_end);
+      if (int8) return GemmInt8Avx2(params, panel_begin, panel_end);
+      return GemmPanelsAvx512(params, panel_begin, panel_end);
     case Isa::kAvx2:
-      return GemmTilesAvx2(params, tile_begin, tile_end);
+      return int8 ? GemmInt8Avx2(params, panel_begin, panel_end)
+                  : GemmPanelsAvx2(params, panel_begin, panel_end);
     case Isa::kPortable:
-      return GemmTilesPortable(params, tile_begin, tile_end);
+      return int8 ? GemmInt8Portable(params, panel_begin, panel_end)
+                  : GemmPanelsPortable(params, panel_begin, panel_end);
   }
 }
 

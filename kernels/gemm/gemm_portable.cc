@@ -3,8 +3,8 @@
 
 namespace conclave::kernels {
 
-void GemmTilesPortable(const GemmParams& params, int tile_begin, int tile_end) {
-  GemmTilesOn<portable::Vec>(params, tile_begin, tile_end);
+void GemmPanelsPortable(const GemmParams& params, int panel_begin, int panel_end) {
+  GemmPanelsOn<portable::Vec>(params, panel_begin, panel_end);
 }
 
 }  // namespace conclave::kernels

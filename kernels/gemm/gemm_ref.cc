@@ -1,48 +1,58 @@
 #include <cmath>
-#include <cstring>
 
-#include "kernels/base/dtypes.h"
+#include "kernels/base/fp8_code.h"
 #include "kernels/gemm/gemm.h"
 
 namespace conclave::kernels {
 namespace {
 
-// Stored value of channel n at input k, without its scale.
-float StoredValue(const PackedMatrix& m, int n, int k) {
-  const int group = GroupSize(m.type);
-  const uint8_t* p = m.data + (n / kTile) * m.tile_bytes() + (k / group) * 64 + (n % kTile) * 4 +
-                     (k % group) * (4 / group);
-  if (m.type == WeightType::kFp8) return DecodeE4m3(*p);
-  if (m.type == WeightType::kBf16) {
-    uint16_t bits;
-    std::memcpy(&bits, p, 2);
-    return DecodeBf16(bits);
+// Stored value of channel `out` at input `in`, without its scale.
+float Unscaled(const PackedMatrix& m, int out, int in) {
+  if (m.type == WeightType::kFp8)
+    return PackedFp8Value(m.data[m.group_offset(out, in / 4) + in % 4]);
+  return PackedValue(m, out, in);
+}
+
+float FloatOutput(const GemmParams& p, int row, int out) {
+  const PackedMatrix& m = p.w;
+  float total = 0;
+  for (int block = 0; block < m.k_blocks(); ++block) {
+    float partial = 0;
+    for (int k = 0; k < m.k; ++k) {
+      if ((k + m.k_phase) / kKBlock != block) continue;
+      partial = std::fma(p.x[p.XRow(row) * p.x_stride + k], Unscaled(m, out, k), partial);
+    }
+    float scale = m.type == WeightType::kFp8 ? m.scales[out / kTile * m.k_blocks() + block] : 1.0f;
+    if (p.x_scales != nullptr) scale *= p.x_scales[p.XRow(row) * m.k_blocks() + block];
+    total = std::fma(scale, partial, total);
   }
-  float value;
-  std::memcpy(&value, p, 4);
-  return value;
+  return total;
+}
+
+float Int8Output(const GemmParams& p, int row, int out) {
+  const PackedMatrix& m = p.w;
+  const int64_t x_row = p.XRow(row);
+  float total = 0;
+  for (int block = 0; block < m.k_blocks(); ++block) {
+    int32_t partial = 0;
+    for (int k = block * kKBlock; k < m.k && k < (block + 1) * kKBlock; ++k)
+      partial += p.x_codes[x_row * m.k_blocks() * kKBlock + k] *
+                 (m.data[m.group_offset(out, k / 4) + k % 4] - 128);
+    const float scale =
+        m.scales[(static_cast<int64_t>(out / kTile) * m.k_blocks() + block) * kTile + out % kTile] *
+        p.x_scales[x_row * m.k_blocks() + block];
+    total = std::fma(scale, static_cast<float>(partial), total);
+  }
+  return total;
 }
 
 }  // namespace
 
 void GemmRef(const GemmParams& p) {
-  const PackedMatrix& m = p.w;
-  for (int row = 0; row < p.rows; ++row) {
-    for (int n = 0; n < m.n; ++n) {
-      float total = 0;
-      for (int block = 0; block < m.k_blocks(); ++block) {
-        float acc = 0;
-        for (int k = 0; k < m.k; ++k) {
-          if ((k + m.k_phase) / kKBlock != block) continue;
-          acc = std::fma(p.x[row * p.x_stride + k], StoredValue(m, n, k), acc);
-        }
-        const float scale =
-            m.type == WeightType::kFp8 ? m.scales[(n / kTile) * m.k_blocks() + block] : 1.0f;
-        total = std::fma(scale, acc, total);
-      }
-      p.out[row * p.out_stride + n] = total;
-    }
-  }
+  for (int row = 0; row < p.rows; ++row)
+    for (int out = 0; out < p.w.n; ++out)
+      *p.Out(row, out) =
+          p.w.type == WeightType::kInt8 ? Int8Output(p, row, out) : FloatOutput(p, row, out);
 }
 
 }  // namespace conclave::kernels

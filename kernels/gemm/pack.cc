@@ -1,14 +1,17 @@
+#include <algorithm>
+#include <array>
+#include <cmath>
 #include <cstring>
+#include <vector>
 
 #include "kernels/base/dtypes.h"
+#include "kernels/base/fp8_code.h"
 #include "kernels/gemm/packed_matrix.h"
 
 namespace conclave::kernels {
 namespace {
 
-int ElementBytes(WeightType type) {
-  return type == WeightType::kFp8 ? 1 : type == WeightType::kBf16 ? 2 : 4;
-}
+int ElementBytes(WeightType type) { return 4 / GroupSize(type); }
 
 float SourceScale(const WeightSource& s, int64_t row, int64_t col) {
   float scale;
@@ -33,33 +36,58 @@ float SourceValue(const WeightSource& s, int64_t row, int64_t col) {
 bool HasNan(const PackSpec& spec, int64_t* bad_row, int64_t* bad_col) {
   const int64_t begin = spec.row_begin * spec.source.cols,
                 end = begin + spec.row_count * spec.source.cols;
-  for (int64_t i = begin; i < end; ++i) {
-    if ((spec.source.data[i] & 0x7f) != 0x7f) continue;
-    *bad_row = i / spec.source.cols;
-    *bad_col = i % spec.source.cols;
-    return true;
+  // Without a branch per code, so that it vectorises.
+  constexpr int64_t kStride = 4096;
+  for (int64_t i = begin; i < end; i += kStride) {
+    const int64_t stop = std::min(end, i + kStride);
+    uint8_t any = 0;
+    for (int64_t j = i; j < stop; ++j) any |= (spec.source.data[j] & 0x7f) == 0x7f;
+    if (!any) continue;
+    for (int64_t j = i; j < stop; ++j) {
+      if ((spec.source.data[j] & 0x7f) != 0x7f) continue;
+      *bad_row = j / spec.source.cols;
+      *bad_col = j % spec.source.cols;
+      return true;
+    }
   }
   return false;
 }
 
-// Rows as they are: 4-byte pieces of 16 rows side by side.
+// Sixteen rows of `bytes` bytes become 4-byte pieces side by side. `rows` beyond the matrix are
+// null.
+void Interleave(const uint8_t* const* rows, int64_t bytes, int64_t stride, uint8_t* out) {
+  const int64_t whole = bytes / 4, rest = bytes % 4;
+  for (int lane = 0; lane < kTile; ++lane) {
+    const uint8_t* from = rows[lane];
+    uint8_t* to = out + lane * 4;
+    if (from == nullptr) {
+      for (int64_t g = 0; g < whole + (rest > 0); ++g) std::memset(to + g * stride, 0, 4);
+      continue;
+    }
+    for (int64_t g = 0; g < whole; ++g) std::memcpy(to + g * stride, from + g * 4, 4);
+    if (rest > 0) {
+      std::memset(to + whole * stride, 0, 4);
+      std::memcpy(to + whole * stride, from + whole * 4, rest);
+    }
+  }
+}
+
+// Rows as they are. A bounded number of columns at a time keeps both sides in the cache.
 void PackRows(const PackSpec& spec, const PackedMatrix& m, uint8_t* out) {
   const int64_t row_bytes = spec.source.cols * ElementBytes(spec.source.type);
+  constexpr int64_t kColumns = 1024;  // bytes
   for (int tile = 0; tile < m.tiles(); ++tile) {
-    for (int lane = 0; lane < kTile; ++lane) {
-      const int n = tile * kTile + lane;
-      uint8_t* dst = out + tile * m.tile_bytes() + lane * 4;
-      if (n >= m.n) {
-        for (int g = 0; g < m.groups(); ++g) std::memset(dst + g * 64, 0, 4);
-        continue;
+    const int panel = tile / kPanelTiles;
+    const int64_t stride = m.panel_tiles(panel) * 64;
+    uint8_t* dst = out + m.group_offset(tile * kTile, 0);
+    for (int64_t begin = 0; begin < row_bytes; begin += kColumns) {
+      const uint8_t* rows[kTile];
+      for (int lane = 0; lane < kTile; ++lane) {
+        const int n = tile * kTile + lane;
+        rows[lane] =
+            n < m.n ? spec.source.data + (spec.row_begin + n) * row_bytes + begin : nullptr;
       }
-      const uint8_t* src = spec.source.data + (spec.row_begin + n) * row_bytes;
-      const int64_t whole = row_bytes / 4;
-      for (int64_t g = 0; g < whole; ++g) std::memcpy(dst + g * 64, src + g * 4, 4);
-      if (whole < m.groups()) {
-        std::memset(dst + whole * 64, 0, 4);
-        std::memcpy(dst + whole * 64, src + whole * 4, row_bytes - whole * 4);
-      }
+      Interleave(rows, std::min(kColumns, row_bytes - begin), stride, dst + begin / 4 * stride);
     }
   }
 }
@@ -72,13 +100,72 @@ void PackElements(const PackSpec& spec, const PackedMatrix& m, uint8_t* out) {
   for (int k = 0; k < m.k; ++k) {
     for (int n = 0; n < m.n; ++n) {
       const int64_t row = spec.row_begin + (spec.transposed ? k : n), col = spec.transposed ? n : k;
-      uint8_t* dst = out + (n / kTile) * m.tile_bytes() + (k / group) * 64 + (n % kTile) * 4 +
-                     (k % group) * bytes;
+      uint8_t* dst = out + m.group_offset(n, k / group) + k % group * bytes;
       if (convert) {
         const float value = SourceValue(spec.source, row, col);
         std::memcpy(dst, &value, 4);
       } else {
         std::memcpy(dst, spec.source.data + (row * spec.source.cols + col) * bytes, bytes);
+      }
+    }
+  }
+}
+
+// e4m3 in place to the packed form, and the flags of irregular groups.
+void RewriteFp8(const PackedMatrix& m, const PackedMemory& memory) {
+  std::array<uint8_t, 256> code;
+  for (int i = 0; i < 256; ++i) code[i] = ToPackedFp8(static_cast<uint8_t>(i));
+  const int phase_groups = m.k_phase / 4, block_groups = kKBlock / 4;
+  for (int panel = 0; panel < m.panels(); ++panel) {
+    uint32_t* flags = memory.irregular + static_cast<int64_t>(panel) * m.k_blocks();
+    std::fill_n(flags, m.k_blocks(), 0u);
+    const int bytes = m.panel_tiles(panel) * 64;
+    uint8_t* p = memory.data + m.panel_offset(panel);
+    for (int group = 0; group < m.groups(); ++group, p += bytes) {
+      uint32_t any = 0;
+      for (int i = 0; i < bytes; ++i) {
+        p[i] = code[p[i]];
+        any |= IsIrregularFp8(p[i]);
+      }
+      const int at = group + phase_groups;
+      flags[at / block_groups] |= any << at % block_groups;
+    }
+  }
+}
+
+void WriteFp8Scales(const PackSpec& spec, const PackedMatrix& m, float* scales) {
+  for (int tile = 0; tile < m.tiles(); ++tile) {
+    for (int block = 0; block < m.k_blocks(); ++block) {
+      const int64_t along_n = tile * kTile, along_k = static_cast<int64_t>(block) * kKBlock;
+      scales[tile * m.k_blocks() + block] =
+          kFp8Shift * (spec.transposed
+                           ? SourceScale(spec.source, spec.row_begin - m.k_phase + along_k, along_n)
+                           : SourceScale(spec.source, spec.row_begin + along_n, along_k));
+    }
+  }
+}
+
+// Requantises one tile: per channel and block of input channels.
+void PackInt8Tile(const PackSpec& spec, const PackedMatrix& m, int tile, const PackedMemory& out) {
+  const int64_t stride = m.panel_tiles(tile / kPanelTiles) * 64;
+  uint8_t* data = out.data + m.group_offset(tile * kTile, 0);
+  for (int lane = 0; lane < kTile; ++lane) {
+    const int n = tile * kTile + lane;
+    for (int block = 0; block < m.k_blocks(); ++block) {
+      const int begin = block * kKBlock, count = std::min(kKBlock, m.k - begin);
+      float values[kKBlock] = {};
+      float amax = 0;
+      for (int i = 0; i < count && n < m.n; ++i) {
+        values[i] = SourceValue(spec.source, spec.row_begin + n, begin + i);
+        amax = std::max(amax, std::abs(values[i]));
+      }
+      out.scales[(static_cast<int64_t>(tile) * m.k_blocks() + block) * kTile + lane] =
+          amax / 127.0f;
+      const float inverse = amax > 0 ? 127.0f / amax : 0.0f;
+      const int padded = (count + 3) / 4 * 4;
+      for (int i = 0; i < padded; ++i) {
+        const int q = static_cast<int>(std::nearbyint(values[i] * inverse));
+        data[(begin + i) / 4 * stride + lane * 4 + i % 4] = static_cast<uint8_t>(q + 128);
       }
     }
   }
@@ -91,7 +178,10 @@ PackedMatrix PlanPack(const PackSpec& spec) {
   m.type = spec.source.type;
   m.n = static_cast<int>(spec.transposed ? spec.source.cols : spec.row_count);
   m.k = static_cast<int>(spec.transposed ? spec.row_count : spec.source.cols);
-  if (m.type == WeightType::kFp8) {
+  if (spec.to_int8) {
+    m.type = WeightType::kInt8;
+    m.activations = ActivationQuant::kInt8;
+  } else if (m.type == WeightType::kFp8) {
     const int64_t phase = spec.row_begin % kKBlock;
     // A tile must lie in one scale row; a group of four in one scale block.
     if (spec.transposed ? phase % 4 != 0 : phase % kTile != 0) {
@@ -103,24 +193,47 @@ PackedMatrix PlanPack(const PackSpec& spec) {
   return m;
 }
 
-bool Pack(const PackSpec& spec, uint8_t* data, float* scales, int64_t* bad_row, int64_t* bad_col) {
+bool Pack(const PackSpec& spec, const PackedMemory& memory, int64_t* bad_row, int64_t* bad_col) {
   if (spec.source.type == WeightType::kFp8 && HasNan(spec, bad_row, bad_col)) return false;
   const PackedMatrix m = PlanPack(spec);
-  if (!spec.transposed && m.type == spec.source.type) {
-    PackRows(spec, m, data);
-  } else {
-    PackElements(spec, m, data);
+  if (spec.to_int8) {
+    for (int tile = 0; tile < m.tiles(); ++tile) PackInt8Tile(spec, m, tile, memory);
+    return true;
   }
-  if (m.type != WeightType::kFp8) return true;
-  for (int tile = 0; tile < m.tiles(); ++tile) {
-    for (int block = 0; block < m.k_blocks(); ++block) {
-      const int64_t along_n = tile * kTile, along_k = static_cast<int64_t>(block) * kKBlock;
-      scales[tile * m.k_blocks() + block] =
-          spec.transposed ? SourceScale(spec.source, spec.row_begin - m.k_phase + along_k, along_n)
-                          : SourceScale(spec.source, spec.row_begin + along_n, along_k);
-    }
+  if (!spec.transposed && m.type == spec.source.type) {
+    PackRows(spec, m, memory.data);
+  } else {
+    PackElements(spec, m, memory.data);
+  }
+  if (m.type == WeightType::kFp8) {
+    RewriteFp8(m, memory);
+    WriteFp8Scales(spec, m, memory.scales);
   }
   return true;
+}
+
+float PackedValue(const PackedMatrix& m, int out, int in) {
+  const int group = GroupSize(m.type);
+  const uint8_t* p = m.data + m.group_offset(out, in / group) + in % group * (4 / group);
+  const int block = (in + m.k_phase) / kKBlock;
+  switch (m.type) {
+    case WeightType::kFp8:
+      return PackedFp8Value(*p) * m.scales[out / kTile * m.k_blocks() + block];
+    case WeightType::kInt8:
+      return static_cast<float>(*p - 128) *
+             m.scales[(static_cast<int64_t>(out / kTile) * m.k_blocks() + block) * kTile +
+                      out % kTile];
+    case WeightType::kBf16: {
+      uint16_t bits;
+      std::memcpy(&bits, p, 2);
+      return DecodeBf16(bits);
+    }
+    default: {
+      float value;
+      std::memcpy(&value, p, 4);
+      return value;
+    }
+  }
 }
 
 }  // namespace conclave::kernels

@@ -106,7 +106,7 @@ int Verify(const Args& args) {
         parser.AddPositional("dir", &options.dir,
                              "folder with config.json, a checkpoint and golden.safetensors",
                              /*required=*/true);
-        parser.AddChoice("mode", &options.mode, "compute mode", {"f32", "bf16"});
+        parser.AddChoice("mode", &options.mode, "compute mode", {"f32", "bf16", "int8", "w8a8"});
         parser.Add("threads", &options.threads, "compute threads", 1, 1024);
         parser.Add("json", &options.json, "print JSON");
       });
@@ -119,7 +119,7 @@ int BenchEngine(const Args& args) {
       "bench", "The engine's speed on one checkpoint against the memory's.", args,
       [&](ConfigParser& parser) {
         parser.Add("model", &options.dir, "checkpoint folder", /*required=*/true);
-        parser.AddChoice("mode", &options.mode, "compute mode", {"f32", "bf16"});
+        parser.AddChoice("mode", &options.mode, "compute mode", {"f32", "bf16", "int8", "w8a8"});
         parser.Add("threads", &options.threads, "compute threads", 1, 1024);
         parser.Add("context-tokens", &options.context_tokens, "prompt length", 1, 1 << 20);
         parser.Add("seconds", &options.seconds, "per measurement", 0.1, 600);

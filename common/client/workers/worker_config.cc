@@ -29,7 +29,7 @@ void BindWorkerConfig(ConfigParser& parser, WorkerConfig* config, bool attention
              65535);
   parser.Add("id", &config->id, "member id (default: role and a random suffix)");
   parser.AddChoice("mode", &config->mode, "compute mode, one for the whole cluster",
-                   {"f32", "bf16"});
+                   {"f32", "bf16", "int8", "w8a8"});
   parser.Add("threads", &config->threads, "threads of one step, 0 = one per core", 0, 1024);
   if (attention_worker) {
     parser.Add("kv-pages", &config->kv_pages, "KV pages of 64 tokens", 1, 1 << 24);

@@ -17,7 +17,7 @@ struct WorkerConfig {
   int port = 0;                    // gRPC, 0 = a free one
   int metrics_port = 0;            // HTTP, 0 = a free one
   std::string id;                  // member id; empty = "<role>-<random>"
-  std::string mode = "bf16";       // f32 or bf16
+  std::string mode = "bf16";       // f32, bf16, int8 or w8a8
   int threads = 0;                 // of one step, 0 = one per core
   int kv_pages = 1024;             // of 64 tokens, over all layers; attention workers only
   int lease_ttl_s = 3;             // seconds

@@ -13,7 +13,8 @@ int RunBenchEngine(const BenchEngineOptions& options, std::ostream& out, std::os
                              .context_tokens = options.context_tokens,
                              .seconds = options.seconds};
   if (!ParseComputeMode(options.mode, &request.mode)) {
-    err << fmt::format("bench: unknown mode {}; f32 and bf16 are known\n", options.mode);
+    err << fmt::format("bench: unknown mode {}; f32, bf16, int8 and w8a8 are known\n",
+                       options.mode);
     return 2;
   }
   const auto report = BenchEngine(request);

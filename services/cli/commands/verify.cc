@@ -52,7 +52,8 @@ void PrintJson(const VerifyReport& report, std::ostream& out) {
 int RunVerify(const VerifyOptions& options, std::ostream& out, std::ostream& err) {
   VerifyRequest request{.dir = options.dir, .threads = options.threads};
   if (!ParseComputeMode(options.mode, &request.mode)) {
-    err << fmt::format("verify: unknown mode {}; f32 and bf16 are known\n", options.mode);
+    err << fmt::format("verify: unknown mode {}; f32, bf16, int8 and w8a8 are known\n",
+                       options.mode);
     return 2;
   }
   const absl::StatusOr<VerifyReport> report = Verify(request);

@@ -8,7 +8,7 @@ namespace conclave {
 
 struct VerifyOptions {
   std::string dir;           // config.json, checkpoint and golden.safetensors
-  std::string mode = "f32";  // f32 or bf16
+  std::string mode = "f32";  // f32, bf16, int8 or w8a8
   int threads = 1;
   bool json = false;
 };

@@ -99,10 +99,9 @@ TEST_F(Units, Gemm) {
     const int rows = static_cast<int>(Dim("act." + name + ".q", 0)),
               k = static_cast<int>(Dim("act." + name + ".q", 1));
     const int n = static_cast<int>(Dim("gemm." + name + ".w_q", 0)), groups = (k + 127) / 128;
+    ASSERT_EQ(static_cast<int64_t>(scales.size()), static_cast<int64_t>(rows) * groups);
     std::vector<float> x(rows * k);
-    for (int r = 0; r < rows; ++r)
-      for (int i = 0; i < k; ++i)
-        x[r * k + i] = DecodeE4m3(codes[r * k + i]) * scales[r * groups + i / 128];
+    for (int i = 0; i < rows * k; ++i) x[i] = DecodeE4m3(codes[i]);
     const PackSpec spec{{WeightType::kFp8, n, k, weights.data(),
                          reinterpret_cast<const uint8_t*>(weight_scales.data())},
                         0,
@@ -110,14 +109,19 @@ TEST_F(Units, Gemm) {
                         false};
     PackedMatrix m = PlanPack(spec);
     std::vector<float> data(m.data_bytes() / 4 + 16), packed_scales(m.scale_count());
+    std::vector<uint32_t> irregular(m.irregular_count());
     auto* aligned =
         reinterpret_cast<uint8_t*>((reinterpret_cast<uintptr_t>(data.data()) + 63) / 64 * 64);
     int64_t row, col;
-    ASSERT_TRUE(Pack(spec, aligned, packed_scales.data(), &row, &col));
+    ASSERT_TRUE(Pack(spec, {aligned, packed_scales.data(), irregular.data()}, &row, &col));
     m.data = aligned;
     m.scales = packed_scales.data();
+    m.irregular = irregular.data();
+    m.activations = ActivationQuant::kFp8;
     std::vector<float> out(rows * n);
-    GemmTiles({m, x.data(), out.data(), rows, k, n}, 0, m.tiles(), BestIsa());
+    GemmParams params{m, x.data(), out.data(), rows, k, n};
+    params.x_scales = scales.data();
+    GemmPanels(params, 0, m.panels(), BestIsa());
     float largest = 0;
     for (float v : expected) largest = std::max(largest, std::abs(v));
     for (size_t i = 0; i < out.size(); ++i)

@@ -56,7 +56,8 @@ TEST_P(Pools, CallersTakeTurns) {
 
 INSTANTIATE_TEST_SUITE_P(All, Pools,
                          testing::Values(std::pair{1, 0}, std::pair{2, 0}, std::pair{4, 0},
-                                         std::pair{2, 50}, std::pair{3, ThreadPool::kSpinAuto}));
+                                         std::pair{2, 50},
+                                         std::pair{3, ThreadPool::kDefaultSpinUs}));
 
 TEST(ThreadPool, SeveralThreadsTakePart) {
   ThreadPool pool(3);

@@ -24,7 +24,7 @@ TEST(RunGemms, BitsDoNotDependOnThreadsOrRows) {
   linear.m = kernels::PlanPack(spec);
   linear.data = *Buffer::Create(linear.m.data_bytes());
   int64_t row, col;
-  ASSERT_TRUE(kernels::Pack(spec, linear.data.data(), nullptr, &row, &col));
+  ASSERT_TRUE(kernels::Pack(spec, {linear.data.data(), nullptr, nullptr}, &row, &col));
   linear.m.data = linear.data.data();
 
   std::vector<float> expected(128 * n);

@@ -1,0 +1,7 @@
+#include "kernels/quant/quantize_int8_kernel.h"
+
+namespace conclave::kernels {
+
+void QuantizeInt8Portable(const QuantizeInt8Params& params) { QuantizeInt8Rows(params); }
+
+}  // namespace conclave::kernels

@@ -14,7 +14,7 @@ class DeepseekR1Format : public ChatFormat {
   absl::StatusOr<std::string> Render(const std::vector<ChatMessage>& messages,
                                      bool add_generation_prompt) const override {
     RETURN_IF_ERROR(CheckMessages(messages, settings_));
-    std::string out = settings_.bos + SystemPrompt(messages);
+    std::string out = settings_.bos + SystemPrompt(messages, settings_);
     const auto add = [&out](auto... parts) { ((out += parts), ...); };
     bool calls_open = false, after_tool = false, outputs_open = false;
     for (const ChatMessage& message : messages) {
@@ -36,11 +36,11 @@ class DeepseekR1Format : public ChatFormat {
         add(kOutputsEnd, message.content, kEndOfSentence);
         after_tool = false;
       } else if (message.role == "assistant") {
-        add(kAssistant, WithoutReasoning(message.content), kEndOfSentence);
+        add(kAssistant, PastAnswer(message.content, settings_), kEndOfSentence);
       } else if (message.role == "tool") {
         after_tool = true;
-        if (!outputs_open) out += kOutputsBegin;
-        add(kOutputBegin, message.content, kOutputEnd);
+        add(outputs_open ? settings_.output_separator : std::string(kOutputsBegin), kOutputBegin,
+            message.content, kOutputEnd);
         outputs_open = true;
       }
     }
@@ -50,12 +50,6 @@ class DeepseekR1Format : public ChatFormat {
   }
 
  private:
-  static std::string_view WithoutReasoning(std::string_view content) {
-    constexpr std::string_view kClose = "</think>";
-    size_t close = content.rfind(kClose);
-    return close == std::string_view::npos ? content : content.substr(close + kClose.size());
-  }
-
   Settings settings_;
 };
 

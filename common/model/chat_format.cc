@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "common/model/chat_template_text.h"
 #include "common/model/chat_tokens.h"
 #include "common/model/json_fields.h"
 #include "common/model/read_file.h"
@@ -12,45 +13,49 @@ namespace {
 
 using nlohmann::json;
 
+constexpr int64_t kMaxFileBytes = 16 << 20;
+
 constexpr std::string_view kSupported =
-    "supported: the templates of DeepSeek-V3 (2024-12) and DeepSeek-R1 (2025-01)";
+    "supported: the templates of DeepSeek LLM, V2, V3 (2024-12), R1 (2025-01) and the R1 "
+    "distills";
 
 bool Contains(const std::string& text, std::string_view part) {
   return text.find(part) != std::string::npos;
 }
 
-// The template's text as the template language sees it: \n written as an escape becomes a line
-// break.
-std::string Unescape(std::string_view text) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\' && i + 1 < text.size() && text[i + 1] == 'n') {
-      out += '\n';
-      ++i;
-    } else {
-      out += text[i];
-    }
-  }
-  return out;
-}
-
-// bos_token is a string or an object with its content.
-absl::StatusOr<std::string> BosText(const json& config, const std::string& origin) {
-  auto bos = config.find("bos_token");
-  const json* text = bos == config.end() ? nullptr : &*bos;
-  if (text != nullptr && text->is_object()) {
+// A token's text: a string or an object with its content. Empty when absent or null.
+absl::StatusOr<std::string> TokenText(const json& config, const char* name,
+                                      const std::string& origin) {
+  auto field = config.find(name);
+  if (field == config.end() || field->is_null()) return std::string();
+  const json* text = &*field;
+  if (text->is_object()) {
     auto content = text->find("content");
     text = content == text->end() ? nullptr : &*content;
   }
   if (text == nullptr || !text->is_string()) {
-    return InvalidArgument("{}: bos_token is neither a string nor an object with content", origin);
+    return InvalidArgument("{}: {} is neither a string nor an object with content", origin, name);
   }
   return text->get<std::string>();
 }
 
+// The template's text: a string, or a list of named ones, of which "default" counts.
+const json* TemplateText(const json& config) {
+  auto field = config.find("chat_template");
+  if (field == config.end()) return nullptr;
+  if (field->is_array()) {
+    for (const json& entry : *field) {
+      if (entry.is_object() && entry.value("name", json()) == "default" &&
+          entry.contains("template"))
+        return &entry["template"];
+    }
+  }
+  return &*field;
+}
+
 // The literal that the template prints last, for the generation prompt.
 std::optional<std::string> GenerationPrompt(const std::string& chat_template) {
-  size_t condition = chat_template.rfind("add_generation_prompt and not ns.is_tool");
+  size_t condition = chat_template.rfind("add_generation_promptandnotns.is_tool");
   if (condition == std::string::npos) return std::nullopt;
   size_t begin = chat_template.find('\'', condition);
   if (begin == std::string::npos) return std::nullopt;
@@ -61,22 +66,39 @@ std::optional<std::string> GenerationPrompt(const std::string& chat_template) {
 
 enum class Form { kUnknown, kV3, kR1 };
 
-// By fragments that the forms do not share. Later DeepSeek templates (V3-0324, R1-0528, V3.1)
-// differ in ways that matter and carry marks of their own.
-Form Recognise(const std::string& chat_template) {
+// What the forms with tool calls print of one call, and where they close the list of calls.
+constexpr std::string_view kCall =
+    "tool['type']+'<｜tool▁sep｜>'+tool['function']['name']+'\n'+'```json'+'\n'"
+    "+tool['function']['arguments']+'\n'+'```'+'<｜tool▁call▁end｜>'}}";
+constexpr std::string_view kClosedByCall =
+    "'<｜tool▁call▁end｜>'}}{{'<｜tool▁calls▁end｜><｜end▁of▁sentence｜>'}}{%endif%}{%endfor%}";
+constexpr std::string_view kClosedByMessage =
+    "{%endif%}{%endfor%}{{'<｜tool▁calls▁end｜><｜end▁of▁sentence｜>'}}";
+
+// By fragments of the canonical text that the forms do not share. Later DeepSeek templates
+// (V3-0324, R1-0528, V3.1) differ in ways that matter and carry marks of their own.
+Form Recognise(const std::string& text, chat::Settings& settings) {
   for (std::string_view part :
        {"<｜User｜>", "<｜Assistant｜>", "<｜end▁of▁sentence｜>", "ns.system_prompt"}) {
-    if (!Contains(chat_template, part)) return Form::kUnknown;
+    if (!Contains(text, part)) return Form::kUnknown;
   }
-  for (std::string_view part :
-       {"ns.is_last_user", "thinking", "message['reasoning", "tools is defined"}) {
-    if (Contains(chat_template, part)) return Form::kUnknown;
+  for (std::string_view part : {"ns.is_last_user", "thinking", "message['reasoning",
+                                "toolsisdefined", "andmessage['tool_calls']", "last_index"}) {
+    if (Contains(text, part)) return Form::kUnknown;
   }
-  if (Contains(chat_template, "split('</think>')[-1]")) return Form::kR1;
-  if (Contains(chat_template, "think>")) return Form::kUnknown;
-  if (Contains(chat_template, "message['role'] == 'assistant' and message['content'] is none"))
-    return Form::kV3;
-  return Form::kUnknown;
+  if (chat::PrintsOutsideTags(text)) return Form::kUnknown;
+  settings.tools = Contains(text, chat::kCallBegin);
+  settings.joins_system = !Contains(text, "setns.system_prompt=message['content']");
+  settings.cuts_reasoning = Contains(text, "split('</think>')[-1]");
+  if (Contains(text, "'\n<｜tool▁output▁begin｜>'")) settings.output_separator = "\n";
+  if (settings.tools && !Contains(text, kCall)) return Form::kUnknown;
+  if (!settings.cuts_reasoning && Contains(text, "think>")) return Form::kUnknown;
+  if (Contains(text, "message['role']=='assistant'andmessage['content']isnone"))
+    return Contains(text, kClosedByCall) ? Form::kV3 : Form::kUnknown;
+  if (!settings.tools) return settings.cuts_reasoning ? Form::kR1 : Form::kUnknown;
+  return Contains(text, "'tool_calls'inmessage") && Contains(text, kClosedByMessage)
+             ? Form::kR1
+             : Form::kUnknown;
 }
 
 }  // namespace
@@ -85,20 +107,27 @@ absl::StatusOr<std::unique_ptr<ChatFormat>> ChatFormat::Parse(const std::string&
                                                               const std::string& origin) {
   ASSIGN_OR_RETURN(json config, ParseJson(json_text, origin));
   if (!config.is_object()) return InvalidArgument("{}: the document is not an object", origin);
-  auto field = config.find("chat_template");
-  if (field == config.end() || !field->is_string()) {
+  const json* field = TemplateText(config);
+  if (field == nullptr || !field->is_string()) {
     return InvalidArgument("{}: chat_template is {}; a string is needed, {}", origin,
-                           field == config.end() ? "missing" : Show(*field), kSupported);
+                           field == nullptr ? "missing" : Show(*field), kSupported);
   }
-  const std::string chat_template = Unescape(field->get_ref<const std::string&>());
-  const Form form = Recognise(chat_template);
+  const std::string chat_template = chat::CanonicalTemplate(field->get_ref<const std::string&>());
+  chat::Settings settings;
+  ASSIGN_OR_RETURN(settings.bos, TokenText(config, "bos_token", origin));
+  ASSIGN_OR_RETURN(settings.eos, TokenText(config, "eos_token", origin));
+  for (const char* name : {"bos_token", "eos_token"}) {
+    const bool used = Contains(chat_template, name);
+    if (used && (name[0] == 'b' ? settings.bos : settings.eos).empty()) {
+      return InvalidArgument("{}: the template prints {}, but the file has none", origin, name);
+    }
+  }
+  if (auto turns = chat::MakeTurns(chat_template, settings)) return turns;
+  const Form form = Recognise(chat_template, settings);
   if (form == Form::kUnknown) {
     return InvalidArgument("{}: chat_template of {} bytes is of an unknown form; {}", origin,
-                           chat_template.size(), kSupported);
+                           field->get_ref<const std::string&>().size(), kSupported);
   }
-  chat::Settings settings;
-  ASSIGN_OR_RETURN(settings.bos, BosText(config, origin));
-  settings.tools = Contains(chat_template, chat::kCallBegin);
   const std::string assistant(chat::kAssistant);
   settings.generation_prompt = GenerationPrompt(chat_template).value_or("");
   if (settings.generation_prompt != assistant &&
@@ -114,8 +143,16 @@ absl::StatusOr<std::unique_ptr<ChatFormat>> ChatFormat::Parse(const std::string&
 
 absl::StatusOr<std::unique_ptr<ChatFormat>> ChatFormat::Load(const std::string& dir) {
   const std::string path = dir + "/tokenizer_config.json";
-  ASSIGN_OR_RETURN(std::string text, ReadFile(path, 16 << 20));
-  return Parse(text, path);
+  ASSIGN_OR_RETURN(std::string text, ReadFile(path, kMaxFileBytes));
+  // Newer checkpoints keep the template in a file of its own, which then wins.
+  absl::StatusOr<std::string> alone = ReadFile(dir + "/chat_template.jinja", kMaxFileBytes);
+  if (absl::IsNotFound(alone.status())) return Parse(text, path);
+  RETURN_IF_ERROR(alone.status());
+  ASSIGN_OR_RETURN(json config, ParseJson(text, path));
+  if (!config.is_object()) return InvalidArgument("{}: the document is not an object", path);
+  config["chat_template"] = *alone;
+  return Parse(config.dump(-1, ' ', false, json::error_handler_t::replace),
+               dir + "/chat_template.jinja");
 }
 
 }  // namespace conclave

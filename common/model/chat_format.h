@@ -34,7 +34,7 @@ class ChatFormat {
   static absl::StatusOr<std::unique_ptr<ChatFormat>> Parse(const std::string& json_text,
                                                            const std::string& origin);
   virtual ~ChatFormat() = default;
-  virtual std::string_view Name() const = 0;  // "deepseek_v3", "deepseek_r1"
+  virtual std::string_view Name() const = 0;  // e.g. "deepseek_r1", see README.md
   // True when the generation prompt itself ends inside <think>, so that answers begin with
   // reasoning and carry no opening tag.
   virtual bool PromptOpensReasoning() const = 0;

@@ -30,16 +30,26 @@ absl::Status CheckMessages(const std::vector<ChatMessage>& messages, const Setti
   return absl::OkStatus();
 }
 
-std::string SystemPrompt(const std::vector<ChatMessage>& messages) {
+std::string SystemPrompt(const std::vector<ChatMessage>& messages, const Settings& settings) {
   std::string prompt;
   bool first = true;
   for (const ChatMessage& message : messages) {
     if (message.role != "system") continue;
-    if (!first) prompt += "\n\n";
+    if (!settings.joins_system) {
+      prompt.clear();
+    } else if (!first) {
+      prompt += "\n\n";
+    }
     prompt += message.content;
     first = false;
   }
   return prompt;
+}
+
+std::string_view PastAnswer(std::string_view content, const Settings& settings) {
+  constexpr std::string_view kClose = "</think>";
+  const size_t close = settings.cuts_reasoning ? content.rfind(kClose) : std::string_view::npos;
+  return close == std::string_view::npos ? content : content.substr(close + kClose.size());
 }
 
 std::string RenderCall(const ToolCall& call) {

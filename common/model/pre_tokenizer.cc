@@ -6,6 +6,8 @@
 namespace conclave {
 namespace {
 
+// ^ and $ match at line breaks (PCRE2_MULTILINE), as they always do in Oniguruma's Ruby syntax.
+//
 // Unicode's White_Space. PCRE2's own \s also takes U+180E, which has not been white space since
 // Unicode 6.3, so \s is written out.
 constexpr std::string_view kWhiteSpace =
@@ -69,7 +71,8 @@ struct PreTokenizer::Pattern {
     int error = 0;
     PCRE2_SIZE where = 0;
     code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(),
-                         PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &error, &where, nullptr);
+                         PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &error,
+                         &where, nullptr);
     if (code == nullptr) {
       return InvalidArgument("{}: pattern {} does not compile: {} (near offset {})", origin,
                              pattern, ErrorText(error), where);

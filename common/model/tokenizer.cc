@@ -1,11 +1,13 @@
 #include "common/model/tokenizer.h"
 
 #include <algorithm>
+#include <deque>
 #include <unordered_map>
 
 #include "common/model/added_tokens.h"
 #include "common/model/bpe.h"
 #include "common/model/byte_level.h"
+#include "common/model/nfc.h"
 #include "common/model/pre_tokenizer.h"
 #include "common/model/read_file.h"
 #include "common/model/tokenizer_json.h"
@@ -37,6 +39,7 @@ class ByteLevelTokenizer : public Tokenizer {
   struct Token {
     std::string bytes;
     bool used = false;
+    bool in_vocab = false;  // of the model, not added to it
     bool special = false;
   };
   using VocabIndex = std::unordered_map<std::string_view, TokenId>;  // by byte-level text
@@ -55,6 +58,8 @@ class ByteLevelTokenizer : public Tokenizer {
   AddedTokenSet second_;  // literals matched in what the first left over
   std::unique_ptr<PreTokenizer> pre_tokenizer_;
   Bpe bpe_;
+  bool nfc_ = false;
+  std::unordered_map<std::string_view, TokenId> whole_;  // pieces that are not merged; by bytes
 };
 
 ByteLevelTokenizer::Token& ByteLevelTokenizer::Slot(TokenId id) {
@@ -69,7 +74,7 @@ absl::Status ByteLevelTokenizer::AddVocab(const TokenizerSpec& spec, VocabIndex&
     Token& token = Slot(id);
     if (token.used)
       return InvalidArgument("{}: vocab: id {} belongs to two tokens, one is {}", origin, id, text);
-    token.used = true;
+    token.used = token.in_vocab = true;
     // Literals such as <｜pad｜> lie in the vocabulary too and stand for their own UTF-8.
     token.bytes = BytesOfByteLevel(text).value_or(text);
     index.emplace(text, id);
@@ -78,10 +83,13 @@ absl::Status ByteLevelTokenizer::AddVocab(const TokenizerSpec& spec, VocabIndex&
     std::string text;
     AppendUtf8(ByteLevelAlphabet()[byte], text);
     auto it = index.find(text);
+    // No UTF-8 has these bytes, and some vocabularies have no token for them.
+    const bool never = byte == 0xC0 || byte == 0xC1 || byte >= 0xF5;
+    if (it == index.end() && never) continue;
     if (it == index.end()) {
       return InvalidArgument(
-          "{}: vocab: no token for byte 0x{:02X} ({}); all 256 are needed to encode any text",
-          origin, byte, text);
+          "{}: vocab: no token for byte 0x{:02X} ({}); every byte of UTF-8 needs one", origin, byte,
+          text);
     }
     bpe_.SetByte(static_cast<uint8_t>(byte), it->second);
   }
@@ -126,14 +134,21 @@ absl::Status ByteLevelTokenizer::AddLiterals(const TokenizerSpec& spec, const Vo
           "{}: added_tokens: {} has id {}, which contradicts the vocabulary or another added token",
           origin, added.content, added.id);
     }
-    token = {added.content, true, added.special};
-    (added.normalized ? second_ : first_).Add(added.content, added.id);
+    token = {added.content, true, token.in_vocab, added.special};
+    // Literals of the second pass are matched in normalised text, so they are normalised too.
+    if (added.normalized && nfc_) {
+      ASSIGN_OR_RETURN(std::string content, NormalizeNfc(added.content));
+      second_.Add(content, added.id);
+    } else {
+      (added.normalized ? second_ : first_).Add(added.content, added.id);
+    }
   }
   return absl::OkStatus();
 }
 
 absl::Status ByteLevelTokenizer::Init(TokenizerSpec spec, const std::string& origin) {
   VocabIndex index;
+  nfc_ = spec.nfc;
   RETURN_IF_ERROR(AddVocab(spec, index, origin));
   RETURN_IF_ERROR(AddMerges(spec, index, origin));
   RETURN_IF_ERROR(AddLiterals(spec, index, origin));
@@ -141,6 +156,11 @@ absl::Status ByteLevelTokenizer::Init(TokenizerSpec spec, const std::string& ori
   ids_.reserve(tokens_.size());
   for (size_t id = 0; id < tokens_.size(); ++id) {
     if (tokens_[id].used) ids_.emplace(tokens_[id].bytes, static_cast<TokenId>(id));
+  }
+  if (spec.ignore_merges) {
+    for (size_t id = 0; id < tokens_.size(); ++id) {
+      if (tokens_[id].in_vocab) whole_.emplace(tokens_[id].bytes, static_cast<TokenId>(id));
+    }
   }
   // A literal wins over an ordinary token of the same bytes, as it does in the text.
   for (const TokenizerSpec::Added& added : spec.added) ids_[tokens_[added.id].bytes] = added.id;
@@ -153,10 +173,14 @@ absl::StatusOr<std::vector<TokenId>> ByteLevelTokenizer::Encode(std::string_view
   }
   std::vector<TokenId> ids;
   std::vector<Segment> raw, segments;
+  std::deque<std::string> normalised;  // what the segments view
   first_.Split(text, raw);
   for (const Segment& segment : raw) {
     if (segment.id >= 0) {
       segments.push_back(segment);
+    } else if (nfc_) {
+      ASSIGN_OR_RETURN(std::string composed, NormalizeNfc(segment.text));
+      second_.Split(normalised.emplace_back(std::move(composed)), segments);
     } else {
       second_.Split(segment.text, segments);
     }
@@ -168,7 +192,14 @@ absl::StatusOr<std::vector<TokenId>> ByteLevelTokenizer::Encode(std::string_view
       continue;
     }
     RETURN_IF_ERROR(pre_tokenizer_->Split(segment.text, pieces));
-    for (std::string_view piece : pieces) bpe_.Encode(piece, ids);
+    for (std::string_view piece : pieces) {
+      const auto whole = whole_.find(piece);
+      if (whole != whole_.end()) {
+        ids.push_back(whole->second);
+      } else {
+        bpe_.Encode(piece, ids);
+      }
+    }
   }
   return ids;
 }

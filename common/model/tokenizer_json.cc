@@ -58,16 +58,27 @@ absl::StatusOr<std::vector<TokenizerSpec::Added>> ParseAdded(const FieldReader& 
   return result;
 }
 
-absl::Status CheckNormalizer(const FieldReader& root) {
+// Nothing, NFC, or a Sequence of these.
+absl::Status ParseNormalizer(const FieldReader& root, TokenizerSpec& spec) {
   const json* normalizer = root.Find("normalizer");
   if (normalizer == nullptr) return absl::OkStatus();
+  std::vector<const json*> parts = {normalizer};
   if (normalizer->is_object() && TypeOf(*normalizer) == "Sequence") {
-    auto parts = normalizer->find("normalizers");
-    if (parts != normalizer->end() && parts->is_array() && parts->empty()) return absl::OkStatus();
+    auto list = normalizer->find("normalizers");
+    parts.clear();
+    if (list == normalizer->end() || !list->is_array())
+      return InvalidArgument("{}: normalizer.normalizers is not a list", root.origin());
+    for (const json& part : *list) parts.push_back(&part);
   }
-  return InvalidArgument(
-      "{}: normalizer is {} of type \"{}\"; only null or an empty Sequence is supported",
-      root.origin(), Show(*normalizer), normalizer->is_object() ? TypeOf(*normalizer) : "");
+  for (const json* part : parts) {
+    const std::string type = part->is_object() ? TypeOf(*part) : "";
+    if (type != "NFC") {
+      return InvalidArgument("{}: normalizer is {} of type \"{}\"; only null and NFC are supported",
+                             root.origin(), Show(*part), type);
+    }
+    spec.nfc = true;
+  }
+  return absl::OkStatus();
 }
 
 // One element of the pre-tokenizer sequence. Sets `byte_level` when it is the byte-level step.
@@ -88,6 +99,13 @@ absl::Status ParseStep(const json& step, const std::string& where, TokenizerSpec
     spec.split_patterns.push_back((*pattern)["Regex"].get<std::string>());
     return absl::OkStatus();
   }
+  if (type == "Digits") {
+    // Numeric characters, each a piece of its own or every run of them one piece.
+    const bool individual = fields.BoolOr("individual_digits", false);
+    RETURN_IF_ERROR(fields.status());
+    spec.split_patterns.push_back(individual ? "\\p{N}" : "\\p{N}+");
+    return absl::OkStatus();
+  }
   if (type == "ByteLevel") {
     byte_level = true;
     // Both default to true in the file format, so they have to be switched off in so many words.
@@ -100,15 +118,15 @@ absl::Status ParseStep(const json& step, const std::string& where, TokenizerSpec
     }
     return absl::OkStatus();
   }
-  return InvalidArgument("{}: type \"{}\" is not supported; supported: Split, ByteLevel", where,
-                         type);
+  return InvalidArgument("{}: type \"{}\" is not supported; supported: Split, Digits, ByteLevel",
+                         where, type);
 }
 
 absl::Status ParsePreTokenizer(const FieldReader& root, TokenizerSpec& spec) {
   const std::string where = root.origin() + ": pre_tokenizer";
   const json* pre = root.Find("pre_tokenizer");
   if (pre == nullptr || !pre->is_object()) {
-    return InvalidArgument("{} is {}; a Sequence of Split and ByteLevel is needed", where,
+    return InvalidArgument("{} is {}; a Sequence of Split, Digits and ByteLevel is needed", where,
                            pre == nullptr ? "missing" : Show(*pre));
   }
   bool byte_level = false;
@@ -184,7 +202,7 @@ absl::StatusOr<TokenizerSpec> ParseTokenizerJson(std::string_view text, const st
   FieldReader root(document, origin);
   TokenizerSpec spec;
   ASSIGN_OR_RETURN(spec.added, ParseAdded(root));
-  RETURN_IF_ERROR(CheckNormalizer(root));
+  RETURN_IF_ERROR(ParseNormalizer(root, spec));
   RETURN_IF_ERROR(ParsePreTokenizer(root, spec));
 
   const json* decoder = root.Find("decoder");
@@ -200,8 +218,10 @@ absl::StatusOr<TokenizerSpec> ParseTokenizerJson(std::string_view text, const st
   FieldReader model(*model_object, origin + ": model");
   model.ExpectString("type", "BPE", "no other model is supported", true);
   RETURN_IF_ERROR(model.status());
-  RETURN_IF_ERROR(RequireOff(model, {"dropout", "byte_fallback", "ignore_merges",
-                                     "continuing_subword_prefix", "end_of_word_suffix"}));
+  spec.ignore_merges = model.BoolOr("ignore_merges", false);
+  RETURN_IF_ERROR(model.status());
+  RETURN_IF_ERROR(RequireOff(
+      model, {"dropout", "byte_fallback", "continuing_subword_prefix", "end_of_word_suffix"}));
   RETURN_IF_ERROR(ParseVocab(model, spec));
   RETURN_IF_ERROR(ParseMerges(model, spec));
   return spec;

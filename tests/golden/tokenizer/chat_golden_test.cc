@@ -2,27 +2,13 @@
 #include <gtest/gtest.h>
 
 #include "common/model/chat_format.h"
+#include "tests/golden/tokenizer/chat_messages.h"
 #include "tests/golden/tokenizer/golden_files.h"
 
 namespace conclave {
 namespace {
 
 using nlohmann::json;
-
-std::vector<ChatMessage> Messages(const json& list) {
-  std::vector<ChatMessage> messages;
-  for (const json& item : list) {
-    ChatMessage message{.role = item["role"]};
-    message.content_is_null = item["content"].is_null();
-    if (!message.content_is_null) message.content = item["content"];
-    for (const json& call : item.value("tool_calls", json::array())) {
-      message.tool_calls.push_back(
-          {call["type"], call["function"]["name"], call["function"]["arguments"]});
-    }
-    messages.push_back(std::move(message));
-  }
-  return messages;
-}
 
 TEST(ChatGolden, AllRenderings) {
   std::map<std::string, std::unique_ptr<ChatFormat>> formats;
@@ -37,8 +23,9 @@ TEST(ChatGolden, AllRenderings) {
   const json& cases = golden::Cases()["chat"];
   ASSERT_EQ(cases.size(), 24u);
   for (size_t i = 0; i < cases.size(); ++i) {
-    auto rendered = formats.at(cases[i]["template"])
-                        ->Render(Messages(cases[i]["messages"]), cases[i]["add_generation_prompt"]);
+    auto rendered =
+        formats.at(cases[i]["template"])
+            ->Render(golden::Messages(cases[i]["messages"]), cases[i]["add_generation_prompt"]);
     ASSERT_TRUE(rendered.ok()) << "case " << i << ": " << rendered.status();
     EXPECT_EQ(*rendered, cases[i]["rendered"].get<std::string>()) << "case " << i;
     auto ids = golden::DeepseekV3Tokenizer().Encode(*rendered);

@@ -100,6 +100,59 @@ TEST(ChatFormat, RefusesTemplatesOfOtherForms) {
   }
 }
 
+// Every message by its role alone.
+std::string TurnsTemplate() {
+  return "{{ bos_token }}{% for message in messages %}{% if message['role'] == 'user' %}{{ 'U:' + "
+         "message['content'] + '\\n' }}{% elif message['role'] == 'assistant' %}{{ 'A:' + "
+         "message['content'] + eos_token }}{% elif message['role'] == 'system' %}{{ "
+         "message['content'] }}{% endif %}{% endfor %}{% if add_generation_prompt %}{{ 'A:' }}"
+         "{% endif %}";
+}
+
+TEST(ChatFormat, RendersTurnsWithTheFilesTokens) {
+  json config = Config(TurnsTemplate());
+  config["eos_token"] = {{"content", "<E>"}};
+  auto format = ChatFormat::Parse(config.dump(), "config");
+  ASSERT_TRUE(format.ok()) << format.status();
+  EXPECT_EQ((*format)->Name(), "deepseek_v2");
+  EXPECT_FALSE((*format)->PromptOpensReasoning());
+  EXPECT_EQ(
+      *(*format)->Render({{"system", "S"}, {"user", "x"}, {"assistant", "y"}, {"user", "z"}}, true),
+      "<B>SU:x\nA:y<E>U:z\nA:");
+  EXPECT_THAT(Message((*format)->Render({{"tool", "x"}}, true).status()), HasSubstr("tools"));
+
+  config.erase("eos_token");
+  EXPECT_THAT(Message(ChatFormat::Parse(config.dump(), "config").status()), HasSubstr("eos_token"));
+  config["eos_token"] = "<E>";
+  for (const char* tail : {" ", "{{ x }}", "{% if y %}{% endif %}"}) {
+    config["chat_template"] = TurnsTemplate() + tail;
+    EXPECT_THAT(Message(ChatFormat::Parse(config.dump(), "config").status()),
+                HasSubstr("unknown form"));
+  }
+}
+
+TEST(ChatFormat, TakesTheDefaultOfNamedTemplates) {
+  json config = Config("");
+  config["chat_template"] = {{{"name", "tool_use"}, {"template", "{{ x }}"}},
+                             {{"name", "default"}, {"template", SmallTemplate("<｜Assistant｜>")}}};
+  EXPECT_TRUE(ChatFormat::Parse(config.dump(), "config").ok());
+  config["chat_template"].erase(1);
+  EXPECT_FALSE(ChatFormat::Parse(config.dump(), "config").ok());
+}
+
+TEST(ChatFormat, ATemplateFileOfItsOwnWins) {
+  testing_files::TempDir dir;
+  json config = Config("{{ other }}");
+  dir.Write("tokenizer_config.json", config.dump());
+  EXPECT_FALSE(ChatFormat::Load(dir.path()).ok());
+  dir.Write("chat_template.jinja", SmallTemplate("<｜Assistant｜><think>\n"));
+  auto format = ChatFormat::Load(dir.path());
+  ASSERT_TRUE(format.ok()) << format.status();
+  EXPECT_TRUE((*format)->PromptOpensReasoning());
+  dir.Write("chat_template.jinja", "{{ other }}");
+  EXPECT_THAT(Message(ChatFormat::Load(dir.path()).status()), HasSubstr("chat_template.jinja"));
+}
+
 TEST(ChatFormat, LoadNamesTheFile) {
   testing_files::TempDir dir;
   EXPECT_TRUE(absl::IsNotFound(ChatFormat::Load(dir.path()).status()));

@@ -66,14 +66,15 @@ INSTANTIATE_TEST_SUITE_P(
             "contradicts"},
         Bad{"Normalizer",
             [](json& j) {
-              j["normalizer"] = {{"type", "NFC"}};
+              j["normalizer"] = {{"type", "NFKC"}};
             },
-            "NFC"},
+            "NFKC"},
         Bad{"NormalizerSequence",
             [](json& j) {
-              j["normalizer"] = {{"type", "Sequence"}, {"normalizers", {{{"type", "NFC"}}}}};
+              j["normalizer"] = {{"type", "Sequence"},
+                                 {"normalizers", {{{"type", "NFC"}}, {{"type", "Lowercase"}}}}};
             },
-            "normalizer"},
+            "Lowercase"},
         Bad{"NoPreTokenizer", [](json& j) { j["pre_tokenizer"] = nullptr; },
             "pre_tokenizer is missing"},
         Bad{"PreTokenizerType",
@@ -81,8 +82,8 @@ INSTANTIATE_TEST_SUITE_P(
               j["pre_tokenizer"] = {{"type", "Whitespace"}};
             },
             "Whitespace"},
-        Bad{"StepType", [](json& j) { Step(j, 1)["type"] = "Digits"; },
-            "pretokenizers[1]: type \"Digits\""},
+        Bad{"StepType", [](json& j) { Step(j, 1)["type"] = "Punctuation"; },
+            "pretokenizers[1]: type \"Punctuation\""},
         Bad{"Behavior", [](json& j) { Step(j, 0)["behavior"] = "Removed"; },
             "behavior is \"Removed\""},
         Bad{"Invert", [](json& j) { Step(j, 0)["invert"] = true; }, "invert"},
@@ -110,7 +111,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"ModelType", [](json& j) { j["model"]["type"] = "Unigram"; }, "type is \"Unigram\""},
         Bad{"Dropout", [](json& j) { j["model"]["dropout"] = 0.1; }, "dropout is 0.1"},
         Bad{"ByteFallback", [](json& j) { j["model"]["byte_fallback"] = true; }, "byte_fallback"},
-        Bad{"IgnoreMerges", [](json& j) { j["model"]["ignore_merges"] = true; }, "ignore_merges"},
+        Bad{"IgnoreMerges", [](json& j) { j["model"]["ignore_merges"] = 1; }, "ignore_merges"},
         Bad{"SubwordPrefix", [](json& j) { j["model"]["continuing_subword_prefix"] = "##"; },
             "continuing_subword_prefix"},
         Bad{"NoVocab", [](json& j) { j["model"]["vocab"] = json::object(); }, "vocab"},

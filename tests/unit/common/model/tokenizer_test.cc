@@ -106,5 +106,59 @@ TEST(Tokenizer, LoadNamesTheFile) {
   EXPECT_TRUE(Tokenizer::Load(dir.path()).ok());
 }
 
+TEST(TokenizerPipeline, NormalisesToFormC) {
+  json document = SmallTokenizer();
+  document["normalizer"] = {{"type", "NFC"}};
+  document["added_tokens"].push_back(testing_files::AddedToken(264, "e\u0301!", false, true));
+  document["added_tokens"].push_back(testing_files::AddedToken(265, "o\u0308?", false, false));
+  auto tokenizer = Tokenizer::Parse(document.dump(), "t");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  const std::vector<TokenId> composed = {0xC3, 0xA9};
+  EXPECT_EQ(*(*tokenizer)->Encode("e\u0301"), composed);
+  EXPECT_EQ(*(*tokenizer)->Encode("\u00e9"), composed);
+  // A literal of the second pass is found in either spelling, one of the first only in its own.
+  EXPECT_EQ(*(*tokenizer)->Encode("\u00e9!"), std::vector<TokenId>{264});
+  EXPECT_EQ(*(*tokenizer)->Encode("e\u0301!"), std::vector<TokenId>{264});
+  EXPECT_EQ(*(*tokenizer)->Encode("o\u0308?"), std::vector<TokenId>{265});
+  EXPECT_EQ(*(*tokenizer)->Encode("\u00f6?"), (std::vector<TokenId>{0xC3, 0xB6, '?'}));
+}
+
+TEST(TokenizerPipeline, KeepsWholePiecesWithIgnoreMerges) {
+  json document = SmallTokenizer();
+  document["model"]["vocab"]["cab"] = 264;  // no merge leads there
+  auto merging = Tokenizer::Parse(document.dump(), "t");
+  document["model"]["ignore_merges"] = true;
+  auto whole = Tokenizer::Parse(document.dump(), "t");
+  ASSERT_TRUE(merging.ok() && whole.ok());
+  EXPECT_EQ(*(*merging)->Encode("cab"), (std::vector<TokenId>{'c', 256}));
+  EXPECT_EQ(*(*whole)->Encode("cab"), std::vector<TokenId>{264});
+  EXPECT_EQ(*(*whole)->Encode("cabc"), (std::vector<TokenId>{'c', 'a', 258}));
+}
+
+TEST(TokenizerPipeline, SplitsDigits) {
+  for (const bool individual : {true, false}) {
+    json document = SmallTokenizer();
+    document["model"]["vocab"]["12"] = 264;
+    document["model"]["merges"].push_back("1 2");
+    document["pre_tokenizer"]["pretokenizers"][0] = {{"type", "Digits"},
+                                                     {"individual_digits", individual}};
+    auto tokenizer = Tokenizer::Parse(document.dump(), "t");
+    ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+    EXPECT_EQ(*(*tokenizer)->Encode("12"),
+              individual ? (std::vector<TokenId>{'1', '2'}) : std::vector<TokenId>{264});
+  }
+}
+
+// Vocabularies without tokens for the bytes that no UTF-8 has.
+TEST(TokenizerPipeline, NeedsOnlyTheBytesOfUtf8) {
+  json document = SmallTokenizer();
+  document["model"]["vocab"].erase(testing_files::ByteText(0xF8));
+  document["added_tokens"].push_back(testing_files::AddedToken(264, "\u00f8", false, true));
+  auto tokenizer = Tokenizer::Parse(document.dump(), "t");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  EXPECT_EQ(*(*tokenizer)->Encode("\u00f8"), std::vector<TokenId>{264});
+  EXPECT_EQ(*(*tokenizer)->Decode(std::vector<TokenId>{264}, false), "\u00f8");
+}
+
 }  // namespace
 }  // namespace conclave

@@ -12,14 +12,22 @@ ExpertStore::~ExpertStore() = default;
 
 absl::StatusOr<std::shared_ptr<ExpertStore>> ExpertStore::Open(const std::string& dir,
                                                                ComputeMode mode) {
-  std::shared_ptr<ExpertStore> store(
-      new ExpertStore());  // shared: a model and its backends use one store
-  ASSIGN_OR_RETURN(store->config_, LoadModelConfig(dir));
-  ASSIGN_OR_RETURN(store->checkpoint_, Checkpoint::Open(dir));
-  ASSIGN_OR_RETURN(store->fingerprint_, ModelFingerprint(dir, *store->checkpoint_, mode));
+  ASSIGN_OR_RETURN(const ModelConfig config, LoadModelConfig(dir));
+  ASSIGN_OR_RETURN(std::shared_ptr<const Checkpoint> checkpoint, Checkpoint::Open(dir));
+  ASSIGN_OR_RETURN(const uint64_t fingerprint, ModelFingerprint(dir, *checkpoint, mode));
+  return Create(std::move(checkpoint), config, fingerprint, mode);
+}
+
+std::shared_ptr<ExpertStore> ExpertStore::Create(std::shared_ptr<const Checkpoint> checkpoint,
+                                                 const ModelConfig& config, uint64_t fingerprint,
+                                                 ComputeMode mode) {
+  // Shared: a model and its backends use one store.
+  std::shared_ptr<ExpertStore> store(new ExpertStore());
+  store->config_ = config;
+  store->checkpoint_ = std::move(checkpoint);
+  store->fingerprint_ = fingerprint;
   store->mode_ = mode;
-  const size_t slots =
-      static_cast<size_t>(store->config_.TotalLayers()) * store->config_.num_routed_experts;
+  const size_t slots = static_cast<size_t>(config.TotalLayers()) * config.num_routed_experts;
   store->tokens_ = std::vector<std::atomic<uint64_t>>(slots);
   MutexLock lock(store->mu_);
   store->experts_.resize(slots);

@@ -121,13 +121,22 @@ Model::~Model() = default;
 
 absl::StatusOr<std::shared_ptr<const Model>> Model::Load(const std::string& dir,
                                                          const LoadOptions& options) {
+  ASSIGN_OR_RETURN(const ModelConfig config, LoadModelConfig(dir));
+  ASSIGN_OR_RETURN(std::shared_ptr<const Checkpoint> checkpoint, Checkpoint::Open(dir));
+  ASSIGN_OR_RETURN(const uint64_t fingerprint, ModelFingerprint(dir, *checkpoint, options.mode));
+  return Load(std::move(checkpoint), config, fingerprint, options);
+}
+
+absl::StatusOr<std::shared_ptr<const Model>> Model::Load(
+    std::shared_ptr<const Checkpoint> checkpoint, const ModelConfig& config, uint64_t fingerprint,
+    const LoadOptions& options) {
   const SteadyTime start = Now();
   std::shared_ptr<Model> model(new Model());
-  ASSIGN_OR_RETURN(model->experts_, ExpertStore::Open(dir, options.mode));
+  model->experts_ = ExpertStore::Create(checkpoint, config, fingerprint, options.mode);
   ExpertStore& store = *model->experts_;
-  const ModelConfig& c = model->config_ = store.config();
+  const ModelConfig& c = model->config_ = config;
   model->mode_ = options.mode;
-  model->fingerprint_ = store.fingerprint();
+  model->fingerprint_ = fingerprint;
   model->weights_ = std::make_unique<ModelWeights>();
   model->has_attention_ = options.attention;
   model->has_mtp_ = options.attention && options.mtp && c.num_mtp_layers > 0;
@@ -141,7 +150,6 @@ absl::StatusOr<std::shared_ptr<const Model>> Model::Load(const std::string& dir,
     if (options.progress) options.progress(static_cast<double>(done) / steps);
   };
   if (options.attention) {
-    ASSIGN_OR_RETURN(const auto checkpoint, Checkpoint::Open(dir));
     RETURN_IF_ERROR(LoadMain(*checkpoint, c, options.mode, mtp, step, model->weights_.get()));
     model->resident_bytes_ = WeightBytes(*model->weights_);
   }

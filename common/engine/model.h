@@ -9,6 +9,7 @@
 #include "common/base/status.h"
 #include "common/engine/compute_mode.h"
 #include "common/engine/expert_store.h"
+#include "common/model/checkpoint.h"
 #include "common/model/model_config.h"
 
 namespace conclave {
@@ -31,6 +32,10 @@ class Model {
   // what was expected.
   static absl::StatusOr<std::shared_ptr<const Model>> Load(const std::string& dir,
                                                            const LoadOptions& options);
+  // The same from an open checkpoint. `fingerprint` stands for it (ModelFingerprint).
+  static absl::StatusOr<std::shared_ptr<const Model>> Load(
+      std::shared_ptr<const Checkpoint> checkpoint, const ModelConfig& config, uint64_t fingerprint,
+      const LoadOptions& options);
   ~Model();
 
   const ModelConfig& config() const { return config_; }

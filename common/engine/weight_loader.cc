@@ -35,6 +35,7 @@ struct WeightLoader::Source {
 };
 
 void ReleasePages(const TensorView& view) {
+  if (!view.mapped) return;
   const uintptr_t page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
   const uintptr_t begin = (reinterpret_cast<uintptr_t>(view.data) + page - 1) / page * page;
   const uintptr_t end = (reinterpret_cast<uintptr_t>(view.data) + view.bytes) / page * page;

@@ -27,6 +27,7 @@ struct TensorView {
   std::vector<int64_t> shape;
   const uint8_t* data = nullptr;
   int64_t bytes = 0;
+  bool mapped = true;  // pages of a file, which can be given back; else memory that must stay
   int64_t Elements() const;
 };
 
@@ -40,18 +41,21 @@ class Checkpoint {
   static absl::StatusOr<std::unique_ptr<Checkpoint>> Open(const std::string& dir);
   // Opens one .safetensors file.
   static absl::StatusOr<std::unique_ptr<Checkpoint>> OpenFile(const std::string& path);
-  ~Checkpoint();
+  virtual ~Checkpoint();
 
-  bool Has(const std::string& name) const;
+  virtual bool Has(const std::string& name) const;
   absl::StatusOr<TensorView> Get(const std::string& name) const;
   // Get, and InvalidArgument unless the shape is exactly `shape`.
-  absl::StatusOr<TensorView> Get(const std::string& name, const std::vector<int64_t>& shape) const;
+  virtual absl::StatusOr<TensorView> Get(const std::string& name,
+                                         const std::vector<int64_t>& shape) const;
   std::vector<std::string> Names() const;  // sorted
   int64_t TotalBytes() const;
 
+ protected:
+  Checkpoint();
+
  private:
   struct Mapping;
-  Checkpoint();
   absl::Status AddFile(const std::string& path, const std::unordered_set<std::string>* wanted);
   std::vector<std::unique_ptr<Mapping>> mappings_;
   std::unordered_map<std::string, TensorView> tensors_;

@@ -1,0 +1,24 @@
+// What this machine can do at most, measured: the limits that an engine's speed is a share of.
+#pragma once
+
+#include "common/base/status.h"
+#include "common/concurrency/thread_pool.h"
+#include "common/engine/compute_mode.h"
+
+namespace conclave {
+
+// All threads of the pool together.
+struct MachineLimits {
+  double read_bytes_per_s = 0;  // memory far beyond the caches, in huge pages where there are any
+  double float_macs_per_s = 0;  // float32 fused multiply-adds on registers
+  double bf16_dot_macs_per_s = 0;  // vdpbf16ps; 0 without it
+  double int8_dot_macs_per_s = 0;  // vpdpbusd; 0 without it
+
+  // The fastest way to multiply in a mode: bf16 values may go through either of the first two.
+  double MacsPerSecond(ComputeMode mode) const;
+};
+
+// Takes about `seconds`. ResourceExhausted when 1 GiB of memory cannot be had.
+absl::StatusOr<MachineLimits> MeasureLimits(ThreadPool& pool, double seconds);
+
+}  // namespace conclave

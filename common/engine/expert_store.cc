@@ -35,8 +35,11 @@ std::shared_ptr<ExpertStore> ExpertStore::Create(std::shared_ptr<const Checkpoin
 }
 
 absl::Status ExpertStore::CheckRange(int layer, int expert) const {
-  if (layer < 0 || layer >= config_.TotalLayers() || !config_.IsMoeLayer(layer) ||
-      config_.num_routed_experts == 0) {
+  if (!config_.HasExperts()) {
+    return InvalidArgument("a {} model has no routed experts, so not in layer {} either",
+                           config_.model_type, layer);
+  }
+  if (layer < 0 || layer >= config_.TotalLayers() || !config_.IsMoeLayer(layer)) {
     return InvalidArgument("layer {} has no routed experts; layers {}..{} do", layer,
                            config_.first_k_dense_replace, config_.TotalLayers() - 1);
   }

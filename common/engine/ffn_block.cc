@@ -21,9 +21,11 @@ void RouteRows(const StepContext& ctx, const LayerWeights& w, const float* norm,
                   .normalise = c.norm_topk_prob,
                   .scaling = static_cast<float>(c.routed_scaling_factor),
                   .logits = logits,
-                  .bias = w.router_bias.data(),
+                  .bias = w.router_bias.empty() ? nullptr : w.router_bias.data(),
                   .index = index,
-                  .weight = weight});
+                  .weight = weight,
+                  .score = c.router == RouterKind::kSigmoidBias ? kernels::RouteScore::kSigmoid
+                                                                : kernels::RouteScore::kSoftmax});
 }
 
 void TraceRouter(const StepContext& ctx, int slot, const int* index, const float* weight) {

@@ -34,19 +34,28 @@ struct Forward::Impl {
 
 void Forward::Impl::InitRope() {
   const ModelConfig& c = config();
-  const int dim = c.qk_rope_head_dim;
-  kernels::RopeScaling scaling;
-  double scale = 1 / std::sqrt(static_cast<double>(c.qk_nope_head_dim + dim));
-  if (c.yarn) {
-    scaling = {c.yarn->factor, c.yarn->beta_fast, c.yarn->beta_slow,
-               static_cast<double>(c.yarn->original_max_position_embeddings)};
+  const int dim = c.RopeDim();
+  inv_freq.resize(dim / 2);
+  const int score_channels = c.IsMla() ? c.qk_nope_head_dim + dim : c.head_dim;
+  double scale = 1 / std::sqrt(static_cast<double>(score_channels));
+  if (c.llama3) {
+    kernels::Llama3RopeFrequencies(
+        dim, c.rope_theta,
+        {c.llama3->factor, c.llama3->low_freq_factor, c.llama3->high_freq_factor,
+         static_cast<double>(c.llama3->original_max_position_embeddings)},
+        inv_freq.data());
+  } else if (c.yarn) {
+    const kernels::RopeScaling scaling{
+        c.yarn->factor, c.yarn->beta_fast, c.yarn->beta_slow,
+        static_cast<double>(c.yarn->original_max_position_embeddings)};
     const double all = kernels::YarnMscale(c.yarn->factor, c.yarn->mscale_all_dim);
     rope_gain = static_cast<float>(kernels::YarnMscale(c.yarn->factor, c.yarn->mscale) / all);
     scale *= all * all;
+    kernels::RopeFrequencies(dim, c.rope_theta, scaling, inv_freq.data());
+  } else {
+    kernels::RopeFrequencies(dim, c.rope_theta, {}, inv_freq.data());
   }
   softmax_scale = static_cast<float>(scale);
-  inv_freq.resize(dim / 2);
-  kernels::RopeFrequencies(dim, c.rope_theta, scaling, inv_freq.data());
 }
 
 absl::Status Forward::Impl::Validate(std::span<const SequenceChunk> chunks) const {
@@ -91,7 +100,7 @@ absl::Status Forward::Impl::Validate(std::span<const SequenceChunk> chunks) cons
 }
 
 void Forward::Impl::PlaceRows(std::span<const SequenceChunk> chunks) {
-  const int half = config().qk_rope_head_dim / 2;
+  const int half = config().RopeDim() / 2;
   rows.count = 0;
   rows.half = half;
   rows.position.clear();
@@ -117,7 +126,11 @@ absl::Status Forward::Impl::RunLayer(const StepContext& ctx, int layer, int trac
                             ctx.rows.count);
   }
   const LayerWeights& w = model->weights().layers[layer];
-  AttentionBlock(ctx, layer, w.attention, x);
+  if (config().IsMla()) {
+    AttentionBlock(ctx, layer, w.attention, x);
+  } else {
+    GqaBlock(ctx, layer, w.gqa, x);
+  }
   return FfnBlock(ctx, layer, trace_slot, w, x);
 }
 

@@ -23,13 +23,13 @@ struct Activations {
   Scratch<float> x;          // [rows, hidden] the residual stream
   Scratch<float> norm;       // [rows, hidden]
   Scratch<float> q_a;        // [rows, q_lora]
-  Scratch<float> q;          // [rows, heads, nope + rope]
-  Scratch<float> kv;         // [rows, kv_lora + rope]
+  Scratch<float> q;          // [rows, heads, nope + rope or head_dim]
+  Scratch<float> kv;         // [rows, KvWidth]
   Scratch<float> q_latent;   // [row block, heads, kv_lora]
   Scratch<float> mixed;      // [row block, heads, kv_lora]
-  Scratch<float> heads;      // [rows, heads, v]
+  Scratch<float> heads;      // [rows, heads, v or head_dim]
   Scratch<float> block;      // [rows, hidden] output of attention or FFN
-  Scratch<float> attention;  // per task: see mla_attention.cc
+  Scratch<float> attention;  // per task: see attend_*.cc
   Scratch<float> router;     // [rows, experts]
   Scratch<float> weight;     // [rows, k]
   Scratch<int> index;        // [rows, k]
@@ -65,6 +65,13 @@ void AttentionBlock(const StepContext& ctx, int layer, const AttentionWeights& w
 // [row_count, heads, kv_lora].
 void AttendLatents(const StepContext& ctx, int layer, int row_begin, int row_count,
                    const float* q_latent, const float* q, float* mixed);
+
+// x += attention(norm(x)) with grouped heads; as AttentionBlock.
+void GqaBlock(const StepContext& ctx, int layer, const GqaWeights& weights, float* x);
+
+// Attention of all rows over layer `layer` of the cache: q [rows, heads, head_dim] gives out, the
+// same shape.
+void AttendGrouped(const StepContext& ctx, int layer, const float* q, float* out);
 
 // x += ffn(norm(x)): the dense MLP, or router, routed experts and shared expert. `trace_slot` is
 // where the router's tensors go in the trace.

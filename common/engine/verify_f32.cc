@@ -89,20 +89,40 @@ struct RouterLines {
   }
 };
 
-absl::Status AddKv(const Golden& golden, const std::string& name, const std::vector<float>& ours,
-                   int64_t rows, const ModelConfig& c, Deviation* latent, Deviation* rope) {
-  ASSIGN_OR_RETURN(const auto c_kv, golden.Floats(name + ".c_kv", {rows, c.kv_lora_rank}));
-  ASSIGN_OR_RETURN(const auto k_pe, golden.Floats(name + ".k_pe", {rows, c.qk_rope_head_dim}));
-  std::vector<float> our_latent, our_rope;
-  for (int64_t row = 0; row < rows; ++row) {
-    const auto entry = ours.begin() + row * c.KvWidth();
-    our_latent.insert(our_latent.end(), entry, entry + c.kv_lora_rank);
-    our_rope.insert(our_rope.end(), entry + c.kv_lora_rank, entry + c.KvWidth());
+// The two parts of a cache entry: the latent and the rotary key, or keys and values.
+struct KvLines {
+  Deviation first, second;
+  KvLines(const std::string& prefix, const ModelConfig& c)
+      : first(Close(prefix + (c.IsMla() ? "kv c_kv" : "kv k"))),
+        second(Close(prefix + (c.IsMla() ? "kv k_pe" : "kv v"))) {}
+
+  absl::Status Add(const Golden& golden, const std::string& name, const std::vector<float>& ours,
+                   int64_t rows, const ModelConfig& c) {
+    const std::string first_name = name + (c.IsMla() ? ".c_kv" : ".k"),
+                      second_name = name + (c.IsMla() ? ".k_pe" : ".v");
+    const std::vector<int64_t> heads = {rows, c.num_kv_heads, c.head_dim};
+    ASSIGN_OR_RETURN(
+        const auto a,
+        golden.Floats(first_name, c.IsMla() ? std::vector{rows, int64_t{c.kv_lora_rank}} : heads));
+    ASSIGN_OR_RETURN(
+        const auto b,
+        golden.Floats(second_name,
+                      c.IsMla() ? std::vector{rows, int64_t{c.qk_rope_head_dim}} : heads));
+    const int64_t width = c.KvWidth(), split = static_cast<int64_t>(a.size()) / rows;
+    std::vector<float> our_first, our_second;
+    for (int64_t row = 0; row < rows; ++row) {
+      const auto entry = ours.begin() + row * width;
+      our_first.insert(our_first.end(), entry, entry + split);
+      our_second.insert(our_second.end(), entry + split, entry + width);
+    }
+    first.Add(first_name, our_first, a);
+    second.Add(second_name, our_second, b);
+    return absl::OkStatus();
   }
-  latent->Add(name + ".c_kv", our_latent, c_kv);
-  rope->Add(name + ".k_pe", our_rope, k_pe);
-  return absl::OkStatus();
-}
+  void AppendTo(VerifyReport* report) const {
+    report->lines.insert(report->lines.end(), {first.line(), second.line()});
+  }
+};
 
 absl::Status CompareGreedy(const VerifyRun& run, const Golden& golden, VerifyReport* report) {
   const int64_t vocab = run.model->config().vocab_size,
@@ -137,18 +157,17 @@ absl::Status CompareMtp(const VerifyRun& run, const Golden& golden, VerifyReport
   ASSIGN_OR_RETURN(const auto logits, golden.Floats("mtp.logits", {rows, c.vocab_size}));
   ASSIGN_OR_RETURN(const auto joined, golden.Floats("mtp.eh_proj_out", {rows, c.hidden_size}));
   ASSIGN_OR_RETURN(const auto hidden, golden.Floats("mtp.hidden", {rows, c.hidden_size}));
-  Deviation logit_line = Close("mtp logits"), hidden_line = Close("mtp hidden"),
-            latent = Close("mtp kv c_kv"), rope = Close("mtp kv k_pe");
+  Deviation logit_line = Close("mtp logits"), hidden_line = Close("mtp hidden");
+  KvLines kv("mtp ", c);
   logit_line.Add("mtp.logits", run.mtp.logits, logits);
   hidden_line.Add("mtp.eh_proj_out", run.mtp_trace.hidden[0], joined);
   hidden_line.Add("mtp.hidden", run.mtp_trace.hidden[1], hidden);
-  RETURN_IF_ERROR(
-      AddKv(golden, fmt::format("mtp.kv.{}", layer), run.kv[layer], rows, c, &latent, &rope));
+  RETURN_IF_ERROR(kv.Add(golden, fmt::format("mtp.kv.{}", layer), run.kv[layer], rows, c));
   RouterLines router("mtp ", c.routed_scaling_factor);
   RETURN_IF_ERROR(
       router.Add(golden, fmt::format("mtp.router.{}", layer), run.mtp_trace, 0, rows, c));
-  report->lines.insert(report->lines.end(),
-                       {logit_line.line(), hidden_line.line(), latent.line(), rope.line()});
+  report->lines.insert(report->lines.end(), {logit_line.line(), hidden_line.line()});
+  kv.AppendTo(report);
   router.AppendTo(report);
   return absl::OkStatus();
 }
@@ -159,8 +178,8 @@ absl::Status CompareF32(const VerifyRun& run, const Golden& golden, VerifyReport
   const ModelConfig& c = run.model->config();
   const int64_t rows = static_cast<int64_t>(run.prompt.size());
   ASSIGN_OR_RETURN(const auto logits, golden.Floats("logits", {rows, c.vocab_size}));
-  Deviation logit_line = Close("logits"), hidden_line = Close("hidden"), latent = Close("kv c_kv"),
-            rope = Close("kv k_pe");
+  Deviation logit_line = Close("logits"), hidden_line = Close("hidden");
+  KvLines kv("", c);
   logit_line.Add("logits", run.one_pass.logits, logits);
   for (int i = 0; i <= c.num_layers; ++i) {
     ASSIGN_OR_RETURN(const auto hidden,
@@ -172,14 +191,13 @@ absl::Status CompareF32(const VerifyRun& run, const Golden& golden, VerifyReport
   hidden_line.Add("hidden.final_norm", run.trace.final_norm, final_norm);
   RouterLines router("", c.routed_scaling_factor);
   for (int layer = 0; layer < c.num_layers; ++layer) {
-    RETURN_IF_ERROR(
-        AddKv(golden, fmt::format("kv.{}", layer), run.kv[layer], rows, c, &latent, &rope));
+    RETURN_IF_ERROR(kv.Add(golden, fmt::format("kv.{}", layer), run.kv[layer], rows, c));
     if (!c.IsMoeLayer(layer)) continue;
     RETURN_IF_ERROR(router.Add(golden, fmt::format("router.{}", layer), run.trace, layer, rows, c));
   }
-  report->lines.insert(report->lines.end(),
-                       {logit_line.line(), hidden_line.line(), latent.line(), rope.line()});
-  router.AppendTo(report);
+  report->lines.insert(report->lines.end(), {logit_line.line(), hidden_line.line()});
+  kv.AppendTo(report);
+  if (c.HasExperts()) router.AppendTo(report);
   RETURN_IF_ERROR(CompareGreedy(run, golden, report));
   return run.mtp.rows > 0 ? CompareMtp(run, golden, report) : absl::OkStatus();
 }

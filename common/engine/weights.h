@@ -49,12 +49,22 @@ struct AttentionWeights {
   Linear o;                       // [hidden, heads * v]
 };
 
+// Attention with grouped heads (llama, qwen2).
+struct GqaWeights {
+  std::vector<float> input_norm;              // [hidden]
+  Linear q;                                   // [heads * head_dim, hidden]
+  Linear k, v;                                // [kv_heads * head_dim, hidden]
+  std::vector<float> q_bias, k_bias, v_bias;  // one value per output; empty without biases
+  Linear o;                                   // [hidden, heads * head_dim]
+};
+
 struct LayerWeights {
-  AttentionWeights attention;
+  AttentionWeights attention;    // MLA
+  GqaWeights gqa;                // GQA
   std::vector<float> post_norm;  // [hidden]
   bool is_moe = false;
   Linear router;                   // [experts, hidden]
-  std::vector<float> router_bias;  // [experts]
+  std::vector<float> router_bias;  // [experts]; empty with a softmax router
   FfnWeights ffn;                  // the dense MLP, or the shared experts as one
 };
 

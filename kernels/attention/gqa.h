@@ -55,11 +55,13 @@ void GqaSplit(const GqaSplitParams& params, Isa isa);
 struct GqaMergeParams {
   int splits = 1;
   int head_dim = 0;
-  int queries = 0;
-  const float* max = nullptr;  // [splits][queries]
-  const float* sum = nullptr;  // [splits][queries]
-  const float* mix = nullptr;  // [splits][queries][GqaWidth(head_dim)]
-  float* out = nullptr;        // [queries][head_dim]
+  int group = 1;
+  int rows = 1;
+  const float* max = nullptr;  // [splits][rows * group]
+  const float* sum = nullptr;  // [splits][rows * group]
+  const float* mix = nullptr;  // [splits][rows * group][GqaWidth(head_dim)]
+  float* out = nullptr;    // row r, head g: head_dim values at out + r * out_stride + g * head_dim
+  int64_t out_stride = 0;  // values
 };
 void GqaMerge(const GqaMergeParams& params);
 

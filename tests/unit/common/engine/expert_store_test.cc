@@ -43,6 +43,15 @@ TEST_F(ExpertStoreTest, RangesAreChecked) {
   EXPECT_FALSE(store_->Holds(99, 99));
 }
 
+TEST(ExpertStore, AModelWithoutExpertsHoldsNone) {
+  const auto store = ExpertStore::Open(GoldenDir("llama-gqa"), ComputeMode::kF32);
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_THAT(Message((*store)->Load(0, 0)), HasSubstr("a llama model has no routed experts"));
+  EXPECT_TRUE((*store)->LoadAll(true).ok());
+  EXPECT_EQ((*store)->held(), 0);
+  EXPECT_TRUE((*store)->Loads().empty());
+}
+
 TEST_F(ExpertStoreTest, AReaderKeepsWhatIsUnloaded) {
   ASSERT_TRUE(store_->Load(3, 7).ok());
   const auto weights = store_->Find(3, 7);

@@ -108,17 +108,18 @@ TEST_P(ForwardBits, LongContextsAreSplitAlike) {
   EXPECT_EQ(two.Prefill(std::span(tokens).subspan(1099), pages, 1, 1099), expected->logits);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, ForwardBits,
-                         testing::Values(Variant{"deepseek_v3-bf16", ComputeMode::kF32},
-                                         Variant{"deepseek_v3-bf16", ComputeMode::kBF16},
-                                         Variant{"deepseek_v3-fp8-yarn", ComputeMode::kF32},
-                                         Variant{"deepseek_v3-fp8-yarn", ComputeMode::kBF16}),
-                         [](const auto& info) {
-                           return std::string(info.param.mode == ComputeMode::kF32 ? "f32"
-                                                                                   : "bf16") +
-                                  (std::string(info.param.model) == "deepseek_v3-bf16" ? "_plain"
-                                                                                       : "_fp8");
-                         });
+constexpr Variant kVariants[] = {
+    {"deepseek_v3-bf16", ComputeMode::kF32},     {"deepseek_v3-bf16", ComputeMode::kBF16},
+    {"deepseek_v3-fp8-yarn", ComputeMode::kF32}, {"deepseek_v3-fp8-yarn", ComputeMode::kBF16},
+    {"deepseek_v2-lite", ComputeMode::kBF16},    {"deepseek_v2", ComputeMode::kF32},
+    {"llama-rope3", ComputeMode::kF32},          {"llama-gqa", ComputeMode::kBF16},
+    {"qwen2-tied", ComputeMode::kF32},           {"qwen2-tied", ComputeMode::kBF16}};
+INSTANTIATE_TEST_SUITE_P(All, ForwardBits, testing::ValuesIn(kVariants), [](const auto& info) {
+  std::string name =
+      std::string(info.param.model) + "_" + std::string(ComputeModeName(info.param.mode));
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+});
 
 class ForwardInput : public testing::Test {
  protected:

@@ -30,6 +30,25 @@ TEST(Model, HoldsEveryWeightOnceInItsStoredType) {
   EXPECT_FALSE(fp8->weights().mtp->head.has_value());
 }
 
+TEST(Model, EveryFamilyHoldsItsWeightsOnce) {
+  for (const char* name : {"deepseek_v2", "deepseek_v2-lite", "llama-gqa", "qwen2-untied"}) {
+    const auto model = SmallModel(name, ComputeMode::kF32);
+    const auto checkpoint = Checkpoint::Open(GoldenDir(name));
+    ASSERT_TRUE(checkpoint.ok());
+    EXPECT_LT(model->resident_bytes(), (*checkpoint)->TotalBytes() * 1.25) << name;
+    EXPECT_GT(model->resident_bytes(), (*checkpoint)->TotalBytes() * 0.95) << name;
+    EXPECT_FALSE(model->has_mtp());
+  }
+  const auto qwen = SmallModel("qwen2-tied", ComputeMode::kF32);
+  const LayerWeights& layer = qwen->weights().layers[0];
+  EXPECT_EQ(layer.gqa.q_bias.size(), 96u);
+  EXPECT_EQ(layer.gqa.k_bias.size(), 32u);
+  EXPECT_TRUE(layer.attention.input_norm.empty());
+  EXPECT_EQ(qwen->weights().embedding.rows.bytes(), 0);  // the head serves as embedding
+  EXPECT_EQ(SmallModel("deepseek_v2", ComputeMode::kF32)->weights().layers[1].router_bias.size(),
+            0u);
+}
+
 TEST(Model, PartsAreLoadedApart) {
   std::vector<double> progress;
   const auto attention = Model::Load(

@@ -65,11 +65,13 @@ struct Case {
     }
     GqaMerge({.splits = splits,
               .head_dim = dim,
-              .queries = queries,
+              .group = group,
+              .rows = rows,
               .max = max.data(),
               .sum = sum.data(),
               .mix = mix.data(),
-              .out = out.data()});
+              .out = out.data(),
+              .out_stride = group * dim});
     return out;
   }
 };

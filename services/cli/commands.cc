@@ -10,6 +10,7 @@
 #include "services/cli/commands/chat.h"
 #include "services/cli/commands/chat_format.h"
 #include "services/cli/commands/detokenize.h"
+#include "services/cli/commands/inspect.h"
 #include "services/cli/commands/status.h"
 #include "services/cli/commands/tokenize.h"
 #include "services/cli/commands/verify.h"
@@ -113,6 +114,20 @@ int Verify(const Args& args) {
   return exit_status ? *exit_status : RunVerify(options, std::cout, std::cerr);
 }
 
+int Inspect(const Args& args) {
+  InspectOptions options;
+  const auto exit_status = ParseFlags(
+      "inspect", "What a checkpoint folder holds, and what is wrong with it.", args,
+      [&](ConfigParser& parser) {
+        parser.AddPositional("dir", &options.dir, "checkpoint folder", /*required=*/true);
+        parser.Add("hosts", &options.hosts, "expert hosts to divide by; 0 = several numbers", 0,
+                   1 << 16);
+        parser.Add("all", &options.all, "name every tensor that is wrong, not groups");
+        parser.Add("json", &options.json, "print JSON");
+      });
+  return exit_status ? *exit_status : RunInspect(options, std::cout, std::cerr);
+}
+
 int BenchEngine(const Args& args) {
   BenchEngineOptions options;
   const auto exit_status = ParseFlags(
@@ -137,6 +152,7 @@ constexpr Command kCommands[] = {
     {"prefill", "one prefill worker", RunPrefill},
     {"decode", "one decode worker", RunDecode},
     {"expert-host", "one expert host", RunExpertHost},
+    {"inspect", "what a checkpoint holds, and what is wrong with it", Inspect},
     {"verify", "compare a checkpoint's outputs with golden ones", Verify},
     {"bench", "the engine's speed against the memory's", BenchEngine},
     {"tokenize", "text to token ids, JSON lines", Tokenize},

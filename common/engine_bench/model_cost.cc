@@ -34,6 +34,7 @@ ModelCost ModelCost::Of(const Model& model) {
     const LayerWeights& w = weights.layers[layer];
     const AttentionWeights& a = w.attention;
     for (const Linear* linear : {&a.q_a, &a.q_b, &a.kv_a, &a.o, &w.router}) add(*linear);
+    for (const Linear* linear : {&w.gqa.q, &w.gqa.k, &w.gqa.v, &w.gqa.o}) add(*linear);
     for (const Linear& head : a.uk) add(head);
     for (const Linear& head : a.uv) add(head);
     for (const Linear* linear : {&w.ffn.gate, &w.ffn.up, &w.ffn.down}) add(*linear);

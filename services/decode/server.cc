@@ -51,10 +51,14 @@ absl::Status DecodeServer::Impl::Build(WorkerDeps deps) {
 
 void DecodeServer::Impl::BuildEngine(WorkerDeps& deps) {
   metrics = std::make_unique<DecodeMetrics>(node->metrics());
-  experts = deps.local_experts != nullptr
-                ? MakeLocalExpertPlane(std::move(deps.local_experts))
-                : MakeRemoteExpertPlane(node->transport(), node->cluster(), node->channels(),
-                                        node->identity(), node->metrics(), "decode");
+  if (!model.model->config().HasExperts()) {
+    experts = MakeNoExpertPlane();
+  } else if (deps.local_experts != nullptr) {
+    experts = MakeLocalExpertPlane(std::move(deps.local_experts));
+  } else {
+    experts = MakeRemoteExpertPlane(node->transport(), node->cluster(), node->channels(),
+                                    node->identity(), node->metrics(), "decode");
+  }
   receiver = std::make_unique<KvReceiver>(node->transport(), *cache);
   prefill = MakePrefillClient(node->channels(), node->identity());
   forward = std::make_unique<Forward>(model.model, *cache, node->pool(), experts->backend());

@@ -55,6 +55,10 @@ struct ExpertHostServer::Impl {
 
 absl::Status ExpertHostServer::Impl::Build(WorkerDeps deps) {
   ASSIGN_OR_RETURN(store, ExpertStore::Open(config.worker.model_dir, config.worker.compute_mode()));
+  if (!store->config().HasExperts()) {
+    return InvalidArgument("{} ({}) has no routed experts: its cluster needs no expert hosts",
+                           config.worker.model_dir, store->config().model_type);
+  }
   ASSIGN_OR_RETURN(
       node, WorkerNode::Create(config.worker, Role::kExpertHost, store->fingerprint(), deps));
   BuildPlane();

@@ -53,10 +53,14 @@ absl::Status PrefillServer::Impl::Build(WorkerDeps deps) {
 
 void PrefillServer::Impl::BuildEngine(WorkerDeps& deps) {
   metrics = std::make_unique<PrefillMetrics>(node->metrics());
-  experts = deps.local_experts != nullptr
-                ? MakeLocalExpertPlane(std::move(deps.local_experts))
-                : MakeRemoteExpertPlane(node->transport(), node->cluster(), node->channels(),
-                                        node->identity(), node->metrics(), "prefill");
+  if (!model.model->config().HasExperts()) {
+    experts = MakeNoExpertPlane();
+  } else if (deps.local_experts != nullptr) {
+    experts = MakeLocalExpertPlane(std::move(deps.local_experts));
+  } else {
+    experts = MakeRemoteExpertPlane(node->transport(), node->cluster(), node->channels(),
+                                    node->identity(), node->metrics(), "prefill");
+  }
   peers = std::make_unique<PeerTable>(node->transport(), node->identity(), nullptr, nullptr);
   forward = std::make_unique<Forward>(model.model, *cache, node->pool(), experts->backend());
   state = std::make_unique<PrefillState>(config.worker.kv_pages, config.max_queued, *metrics);

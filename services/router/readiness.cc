@@ -40,9 +40,7 @@ std::vector<std::string> MissingForService(const ServingView& view, const ModelC
   std::vector<std::string> missing;
   if (view.decode.empty()) missing.push_back("no decode worker is registered");
   if (view.prefill.empty()) missing.push_back("no prefill worker is registered");
-  if (local_experts || model.num_routed_experts == 0 ||
-      model.first_k_dense_replace >= model.num_layers)
-    return missing;
+  if (local_experts || !model.HasExperts()) return missing;
   if (view.expert_hosts.empty()) {
     missing.push_back("no expert host is registered");
   } else if (view.placement == nullptr || view.placement->epoch == 0) {

@@ -17,6 +17,14 @@ class LocalPlane : public ExpertPlane {
   std::unique_ptr<ExpertBackend> experts_;
 };
 
+class NoExperts : public ExpertBackend {
+ public:
+  absl::StatusOr<std::unique_ptr<ExpertCall>> Dispatch(const RoutedRows& rows, float*) override {
+    return FailedPrecondition("layer {} asks for routed experts, but the model has none",
+                              rows.layer);
+  }
+};
+
 // Hello over gRPC, then an endpoint over the transport.
 class Connector : public ExpertPeerConnector {
  public:
@@ -124,6 +132,10 @@ class RemotePlane : public ExpertPlane {
 
 std::unique_ptr<ExpertPlane> MakeLocalExpertPlane(std::unique_ptr<ExpertBackend> experts) {
   return std::make_unique<LocalPlane>(std::move(experts));
+}
+
+std::unique_ptr<ExpertPlane> MakeNoExpertPlane() {
+  return MakeLocalExpertPlane(std::make_unique<NoExperts>());
 }
 
 std::unique_ptr<ExpertPlane> MakeRemoteExpertPlane(Transport& transport, ClusterClient& cluster,

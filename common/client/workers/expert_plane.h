@@ -26,6 +26,9 @@ class ExpertPlane {
 
 std::unique_ptr<ExpertPlane> MakeLocalExpertPlane(std::unique_ptr<ExpertBackend> experts);
 
+// For a model without routed experts: ready at once, and a dispatch is a FailedPrecondition.
+std::unique_ptr<ExpertPlane> MakeNoExpertPlane();
+
 // Metrics, with the label role:
 // conclave_experts_{dispatches,rows,bytes_sent,bytes_received,stale_results}_total,
 // conclave_experts_retries_total{reason=lost|late|not_hosted|busy}, conclave_experts_epoch (gauge).

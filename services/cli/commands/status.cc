@@ -69,6 +69,10 @@ int RunStatus(const StatusOptions& options, std::ostream& out, std::ostream& err
   }
   const std::unique_ptr<ChannelProvider> channels = MakeNetworkChannels();
 
+  // A model without routed experts is served without hosts and without a placement; that none is
+  // missing is part of the router's health.
+  const bool placed =
+      cluster.Placement()->epoch != 0 || !cluster.Members(Role::kExpertHost).empty();
   bool can_serve = true;
   nlohmann::json json = {{"cluster", options.cluster}, {"members", nlohmann::json::array()}};
   for (Role role : kRoles) {
@@ -87,11 +91,11 @@ int RunStatus(const StatusOptions& options, std::ostream& out, std::ostream& err
            {"health", health},
            {"services", ListServices(channel, deadline).value_or(std::vector<std::string>{})}});
     }
-    can_serve &= serving;
+    can_serve &= serving || (role == Role::kExpertHost && !placed);
   }
   const PlacementSummary placement =
       Summarise(*cluster.Placement(), cluster.Members(Role::kExpertHost));
-  can_serve &= placement.experts > 0 && placement.without_replica == 0;
+  can_serve &= !placed || (placement.experts > 0 && placement.without_replica == 0);
   json["placement"] = {{"epoch", placement.epoch},
                        {"experts", placement.experts},
                        {"without_replica", placement.without_replica},
@@ -111,10 +115,13 @@ int RunStatus(const StatusOptions& options, std::ostream& out, std::ostream& err
                        m["pid"].get<int64_t>(), m["grpc"].get<std::string>(),
                        m["http"].get<std::string>());
   }
-  out << fmt::format(
-      "placement epoch {}: {} experts, {} to {} replicas each, {} without a live one\n",
-      placement.epoch, placement.experts, placement.min_replicas, placement.max_replicas,
-      placement.without_replica);
+  if (!placed)
+    out << "no expert hosts and no placement: a model without routed experts\n";
+  else
+    out << fmt::format(
+        "placement epoch {}: {} experts, {} to {} replicas each, {} without a live one\n",
+        placement.epoch, placement.experts, placement.min_replicas, placement.max_replicas,
+        placement.without_replica);
   for (const auto& [host, count] : placement.per_host)
     out << fmt::format("  {:<18} {} experts\n", host, count);
   out << (can_serve ? "the cluster can serve\n" : "the cluster cannot serve\n");

@@ -18,12 +18,14 @@ int Threads(const ServeConfig& config) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<AllRoles>> AllRoles::Start(const ServeConfig& config) {
+absl::StatusOr<std::unique_ptr<AllRoles>> AllRoles::Start(ServeConfig config) {
   std::unique_ptr<AllRoles> roles(new AllRoles());
   roles->store_ = MakeMemoryStore();
   roles->hub_ = MakeInprocHub();
   roles->channels_ = roles->network_.Channels();
   roles->pool_ = std::make_unique<ThreadPool>(Threads(config));
+  ASSIGN_OR_RETURN(const ModelConfig model, LoadModelConfig(config.model_dir));
+  if (!model.HasExperts()) config.expert_hosts = 0;
   LoadOptions options;
   ParseComputeMode(config.mode, &options.mode);
   options.experts = config.expert_hosts == 0;

@@ -23,8 +23,9 @@ namespace conclave {
 // Thread-safe. Stops everything on destruction.
 class AllRoles {
  public:
-  // Returns when requests can be served, or with the first error.
-  static absl::StatusOr<std::unique_ptr<AllRoles>> Start(const ServeConfig& config);
+  // Returns when requests can be served, or with the first error. A model without routed experts
+  // gets no expert hosts, whatever the configuration says.
+  static absl::StatusOr<std::unique_ptr<AllRoles>> Start(ServeConfig config);
   ~AllRoles();
   const RouterServer& router() const { return *router_; }
 

@@ -13,7 +13,8 @@ void BindUpConfig(ConfigParser& parser, UpConfig& config) {
              65535);
   parser.Add("prefill", &config.prefill, "prefill workers", 1, 64);
   parser.Add("decode", &config.decode, "decode workers", 1, 64);
-  parser.Add("expert-hosts", &config.expert_hosts, "expert hosts", 1, 64);
+  parser.Add("expert-hosts", &config.expert_hosts,
+             "expert hosts; none are started for a model without routed experts", 1, 64);
   parser.Add("expert-replicas", &config.expert_replicas,
              "copies of every routed expert, on different hosts", 1, 64);
   parser.Add("threads", &config.threads, "compute threads per worker, 0 = one per core", 0, 1024);

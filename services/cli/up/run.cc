@@ -13,6 +13,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/model/model_config.h"
 #include "services/cli/commands/chat.h"
 #include "services/cli/up/local_cluster.h"
 
@@ -150,6 +151,12 @@ int RunUp(const std::vector<std::string>& args) {
 
   const SteadyTime start = Now();
   const SteadyTime deadline = start + std::chrono::seconds(config.start_timeout_s);
+  absl::StatusOr<ModelConfig> model = LoadModelConfig(config.model_dir);
+  if (!model.ok()) {
+    std::fprintf(stderr, "conclave up: %s\n", Message(model.status()).c_str());
+    return 1;
+  }
+  if (!model->HasExperts()) config.expert_hosts = 0;
   LocalCluster cluster(config);
   if (absl::Status status = cluster.Start(deadline); !status.ok()) {
     std::fprintf(stderr, "conclave up: %s\n", Message(status).c_str());

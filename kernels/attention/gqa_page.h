@@ -1,5 +1,6 @@
 // A page of the cache as float32: keys transposed, so that a lane is a token, values as they lie.
-// Data movement only; written with the compiler's vectors, which every instruction set has.
+// Data movement only. Transposing is written with the compiler's vectors, which every instruction
+// set has.
 #pragma once
 
 #include <cstring>
@@ -9,8 +10,7 @@
 
 namespace conclave::kernels {
 
-// `Tag` keeps the copies of files compiled for different instruction sets apart.
-template <class Tag>
+template <class V>
 struct GqaPage {
   using F8 = float __attribute__((vector_size(32)));
   using U8 = uint32_t __attribute__((vector_size(32)));
@@ -85,13 +85,15 @@ struct GqaPage {
   // values [tokens][GqaWidth], zeros behind head_dim.
   template <bool kBf16>
   static void Values(const GqaSplitParams& p, const uint8_t* page, int tokens, float* values) {
-    const int width = GqaWidth(p.head_dim), whole = p.head_dim / 8 * 8;
+    const int width = GqaWidth(p.head_dim), whole = p.head_dim / 16 * 16;
     for (int t = 0; t < tokens; ++t, values += width) {
       const uint8_t* from = page + t * p.token_stride + p.value_offset;
-      for (int d = 0; d < whole; d += 8) {
-        F8 block;
-        Load<kBf16>(from, d, &block);
-        std::memcpy(values + d, &block, sizeof(F8));
+      for (int d = 0; d < whole; d += 16) {
+        if constexpr (kBf16) {
+          V::LoadBf16(reinterpret_cast<const uint16_t*>(from) + d).Store(values + d);
+        } else {
+          V::Load(reinterpret_cast<const float*>(from) + d).Store(values + d);
+        }
       }
       for (int d = whole; d < p.head_dim; ++d) values[d] = Value(from, d, kBf16);
       for (int d = p.head_dim; d < width; ++d) values[d] = 0;

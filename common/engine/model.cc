@@ -41,8 +41,13 @@ absl::Status LoadMain(const Checkpoint& checkpoint, const ModelConfig& c, Comput
   }
   if (c.tie_word_embeddings) {
     ASSIGN_OR_RETURN(w->head, loader.LoadLinear("model.embed_tokens", c.vocab_size, c.hidden_size));
-    w->embedding.width = c.hidden_size;
-    w->embedding.packed = &w->head;
+    if (w->head.m.type == kernels::WeightType::kInt8) {
+      // Requantised for the head's multiply; the embedding stays as stored.
+      ASSIGN_OR_RETURN(w->embedding, loader.LoadEmbedding("model.embed_tokens.weight"));
+    } else {
+      w->embedding.width = c.hidden_size;
+      w->embedding.packed = &w->head;
+    }
   } else {
     ASSIGN_OR_RETURN(w->embedding, loader.LoadEmbedding("model.embed_tokens.weight"));
     ASSIGN_OR_RETURN(w->head, loader.LoadLinear("lm_head", c.vocab_size, c.hidden_size));

@@ -45,6 +45,12 @@ TEST(Model, EveryFamilyHoldsItsWeightsOnce) {
   EXPECT_EQ(layer.gqa.k_bias.size(), 32u);
   EXPECT_TRUE(layer.attention.input_norm.empty());
   EXPECT_EQ(qwen->weights().embedding.rows.bytes(), 0);  // the head serves as embedding
+  // Unless the head is requantised: what is looked up is what the checkpoint holds.
+  const auto exact = SmallModel("qwen2-tied", ComputeMode::kInt8);
+  std::vector<float> stored(96), read(96);
+  qwen->weights().embedding.Read(300, stored.data());
+  exact->weights().embedding.Read(300, read.data());
+  EXPECT_EQ(read, stored);
   EXPECT_EQ(SmallModel("deepseek_v2", ComputeMode::kF32)->weights().layers[1].router_bias.size(),
             0u);
 }

@@ -1,10 +1,10 @@
-// Multi-head latent attention in the absorbed form: queries already multiplied into the latent
-// space meet the cache [latent | rope] directly, and the answer is a mixture of latents. One vector
-// lane is one head, so a cached token is read once for 16 heads.
+// Multi-head latent attention. Decoding works in the absorbed form: queries multiplied into the
+// latent space meet the cache [latent | rope] directly, and the answer is a mixture of latents.
+// Prompts use keys and values expanded from the latents.
 //
-// Order (law 1): a row's context is cut into splits of kSplitTokens tokens, each cut into pages of
-// kPageTokens; pages are taken in order with the online softmax, splits are merged in order. Both
-// cuts depend on the position alone.
+// Order (law 1): a row's context is cut into splits of kMlaSplitTokens, each cut into pages of
+// kMlaPageTokens; pages are taken in order with the online softmax, splits are merged in order.
+// Both cuts depend on positions alone. Scores and their maxima are in units of log2.
 #pragma once
 
 #include <cstdint>
@@ -14,48 +14,106 @@
 namespace conclave::kernels {
 
 inline constexpr int kMlaPageTokens = 64;
-inline constexpr int kMlaSplitTokens = 1024;
-inline constexpr int kMlaHeads = 16;  // heads of one block, one per lane
+inline constexpr int kMlaSplitTokens = 256;
+inline constexpr int kMlaFp8Group = 128;  // latents that share a scale
 
-// One split of one row and one block of heads.
+// How a cached token lies in memory:
+//   kF32, kBf16   [latent + rope] values
+//   kFp8          [latent] e4m3 codes, [ceil(latent / 128)] float32 scales, [rope] bf16
+enum class KvType : uint8_t { kF32, kBf16, kFp8 };
+
+constexpr int MlaFp8Groups(int latent) { return (latent + kMlaFp8Group - 1) / kMlaFp8Group; }
+
+struct MlaCacheShape {
+  KvType type = KvType::kF32;
+  int latent = 0;
+  int rope = 0;
+  constexpr int64_t TokenBytes() const {
+    const int64_t width = latent + rope;
+    return type == KvType::kF32    ? 4 * width
+           : type == KvType::kBf16 ? 2 * width
+                                   : latent + 4 * MlaFp8Groups(latent) + 2 * rope;
+  }
+};
+
+// In float32 the values of a bf16 cache lie split: of 32, the 16 even ones, then the odd ones. It
+// shows in packed queries and in mixtures, and is undone by MlaNormalise.
+constexpr bool MlaSplitOrder(const MlaCacheShape& shape) {
+  return shape.type == KvType::kBf16 && shape.latent % 32 == 0 && shape.rope % 32 == 0;
+}
+
+// values [latent + rope] to one cached token and back. kFp8: scale = largest magnitude / 448, so
+// that a value is off by at most 2^-4 of itself or 2^-10 of the scale; a group of zeros has scale 0.
+void MlaEncodeToken(const MlaCacheShape& shape, const float* values, uint8_t* token);
+void MlaDecodeToken(const MlaCacheShape& shape, const uint8_t* token, float* values);
+
+// A piece of one row's context: tokens [begin, end) of the sequence whose page p is pages[p].
+struct MlaSpan {
+  const int32_t* pages = nullptr;
+  int64_t begin = 0;  // a multiple of kMlaSplitTokens
+  int64_t end = 0;    // at most begin + kMlaSplitTokens; not above begin: an empty span
+};
+
+// Queries of one row in the order that the kernel reads.
+struct MlaQueryParams {
+  MlaCacheShape shape;
+  int heads = 0;
+  float scale = 1;                   // of the softmax
+  const float* q_latent = nullptr;   // [heads, latent]
+  const float* q_rope = nullptr;     // [heads, rope_stride]
+  int64_t rope_stride = 0;
+  float* out = nullptr;              // MlaQueryFloats()
+};
+int64_t MlaQueryFloats(int heads, const MlaCacheShape& shape);
+void MlaPackQuery(const MlaQueryParams& params);
+
+// Two pages in float32 of one thread, and which cached page the current one is.
+struct MlaPages {
+  float* buffer = nullptr;         // [2, kMlaPageTokens, MlaPageStride()], 64-byte aligned
+  int current = 0;
+  const uint8_t* ready = nullptr;  // null: nothing; a new step must start with nothing
+  int ready_tokens = 0;
+};
+int64_t MlaPageStride(const MlaCacheShape& shape);  // floats between its tokens
+int64_t MlaPageFloats(const MlaCacheShape& shape);
+
+// All heads of one row over one split.
 struct MlaSplitParams {
-  int latent = 0;  // values of the latent part: keys and values
-  int rope = 0;    // values of the rotary part: keys only
-  float scale = 1;
-  bool kv_bf16 = false;
-  // Token t of page number i lies at kv + pages[i] * page_stride + t * (latent + rope) *
-  // sizeof(value).
+  MlaCacheShape shape;
+  int heads = 0;
+  // Token t of page number i lies at kv + pages[i] * page_stride + t * shape.TokenBytes().
   const uint8_t* kv = nullptr;
   int64_t page_stride = 0;  // bytes
-  const int32_t* pages = nullptr;
-  int64_t token_begin = 0;        // a multiple of kMlaSplitTokens
-  int64_t token_end = 0;          // at most token_begin + kMlaSplitTokens, more than token_begin
-  const float* q = nullptr;       // [latent + rope][kMlaHeads]
-  float* page_scratch = nullptr;  // [kMlaPageTokens, latent + rope], used with kv_bf16
-  float* max = nullptr;           // [kMlaHeads] out: largest score
-  float* sum = nullptr;           // [kMlaHeads] out: sum of e^(score - max)
-  float* mix = nullptr;           // [latent][kMlaHeads] out: sum of e^(score - max) * latent
+  MlaSpan span;
+  MlaSpan next;  // what this thread does afterwards, to be fetched ahead; may be empty
+  const float* q = nullptr;   // of MlaPackQuery
+  MlaPages* pages = nullptr;  // not used with kF32
+  float* max = nullptr;       // [MlaLanes(heads)] out
+  float* sum = nullptr;       // [MlaLanes(heads)] out: sum of 2^(score - max)
+  float* mix = nullptr;       // [heads, latent] out: sum of 2^(score - max) * latent
 };
-
+constexpr int MlaLanes(int heads) { return (heads + 15) / 16 * 16; }
+// Floats of one result: max, sum, mixture.
+constexpr int64_t MlaPartialFloats(int heads, int latent) {
+  return 2 * static_cast<int64_t>(MlaLanes(heads)) + static_cast<int64_t>(heads) * latent;
+}
 void MlaSplit(const MlaSplitParams& params, Isa isa);
 
-// Merges `splits` results of one row and head block, laid out one after the other, and normalises.
+// Merges the results of later splits into the result of the ones before, in order, for heads
+// [head_begin, head_end). Results are laid out as MlaPartialFloats() says.
 struct MlaMergeParams {
-  int splits = 1;
-  int latent = 0;
-  int heads = kMlaHeads;       // heads in use, the first lanes
-  const float* max = nullptr;  // [splits][kMlaHeads]
-  const float* sum = nullptr;  // [splits][kMlaHeads]
-  const float* mix = nullptr;  // [splits][latent][kMlaHeads]
-  float* out = nullptr;        // [heads][latent]
+  int heads = 0, latent = 0;
+  int head_begin = 0, head_end = 0;
+  float* into = nullptr;
+  const float* parts = nullptr;  // [count, MlaPartialFloats()]
+  int count = 0;
 };
-void MlaMerge(const MlaMergeParams& params);
+void MlaMerge(const MlaMergeParams& params, Isa isa);
 
-// The oracle in float64: out [kMlaHeads][latent] over tokens 0 .. token_end - 1.
-void MlaRef(const MlaSplitParams& params, float* out);
+// out [heads, latent] = mixture / sum, for heads [head_begin, head_end).
+void MlaNormalise(const float* partial, const MlaCacheShape& shape, int heads, int head_begin, int head_end, float* out);
 
-void MlaSplitPortable(const MlaSplitParams& params);
-void MlaSplitAvx2(const MlaSplitParams& params);
-void MlaSplitAvx512(const MlaSplitParams& params);
+// The oracle in float64: out [heads, latent] over tokens 0 .. span.end - 1, queries as they came.
+void MlaRef(const MlaSplitParams& params, const MlaQueryParams& query, float* out);
 
 }  // namespace conclave::kernels

@@ -1,4 +1,4 @@
-#include "kernels/attention/mla.h"
+#include "kernels/attention/mla_isa.h"
 
 namespace conclave::kernels {
 
@@ -10,6 +10,17 @@ void MlaSplit(const MlaSplitParams& params, Isa isa) {
       return MlaSplitAvx2(params);
     case Isa::kPortable:
       return MlaSplitPortable(params);
+  }
+}
+
+void MlaMerge(const MlaMergeParams& params, Isa isa) {
+  switch (isa) {
+    case Isa::kAvx512:
+      return MlaMergeAvx512(params);
+    case Isa::kAvx2:
+      return MlaMergeAvx2(params);
+    case Isa::kPortable:
+      return MlaMergePortable(params);
   }
 }
 

@@ -1,96 +1,142 @@
-// One split of latent attention over any 16-lane vector.
+// One split of latent attention in the absorbed form, over any 16-lane vector.
 #pragma once
 
-#include "kernels/attention/mla.h"
+#include <algorithm>
+#include <utility>
+
+#include "kernels/attention/mla_isa.h"
+#include "kernels/attention/page_feed.h"
+#include "kernels/attention/tile.h"
 #include "kernels/base/dtypes.h"
-#include "kernels/base/exp.h"
 
 namespace conclave::kernels {
 
 template <class V>
 struct MlaKernel {
-  static constexpr int kBlock = V::kAccumulators;
-
-  // Scores of J tokens: chains along the width, one per token.
-  template <int J>
-  static void Scores(const float* kv, const float* q, int width, V scale, float* out) {
-    V acc[J];
-    for (int j = 0; j < J; ++j) acc[j] = V::Zero();
-    for (int d = 0; d < width; ++d) {
-      const V qd = V::Load(q + d * kMlaHeads);
-#pragma GCC unroll 8
-      for (int j = 0; j < J; ++j)
-        acc[j] = V::Fma(V::Set1(kv[static_cast<int64_t>(j) * width + d]), qd, acc[j]);
+  static const uint8_t* Page(const MlaSplitParams& p, const MlaSpan& span, int64_t page) {
+    return p.kv + span.pages[page] * p.page_stride;
+  }
+  static int Tokens(const MlaSpan& span, int64_t begin) {
+    return static_cast<int>(span.end - begin < kMlaPageTokens ? span.end - begin : kMlaPageTokens);
+  }
+  // The page that this thread reads `distance` pages after the one at `begin`, or null.
+  static const uint8_t* Later(const MlaSplitParams& p, int64_t begin, int distance, int* tokens) {
+    const int64_t at = begin + distance * kMlaPageTokens;
+    if (at < p.span.end) {
+      *tokens = Tokens(p.span, at);
+      return Page(p, p.span, at / kMlaPageTokens);
     }
-    for (int j = 0; j < J; ++j) V::Mul(acc[j], scale).Store(out + j * kMlaHeads);
+    const int64_t rest = (p.span.end - begin + kMlaPageTokens - 1) / kMlaPageTokens;
+    const int64_t next = p.next.begin + (distance - rest) * kMlaPageTokens;
+    if (next >= p.next.end) return nullptr;
+    *tokens = Tokens(p.next, next);
+    return Page(p, p.next, next / kMlaPageTokens);
   }
 
-  // mix[c] = mix[c] * keep + sum over tokens of weight * kv[token][c], for C values of c.
-  template <int C>
-  static void Mix(const float* kv, const float* weights, int tokens, int width, V keep,
-                  float* mix) {
-    V acc[C];
-    for (int c = 0; c < C; ++c) acc[c] = V::Mul(V::Load(mix + c * kMlaHeads), keep);
-    for (int t = 0; t < tokens; ++t) {
-      const V w = V::Load(weights + t * kMlaHeads);
-#pragma GCC unroll 8
-      for (int c = 0; c < C; ++c)
-        acc[c] = V::Fma(w, V::Set1(kv[static_cast<int64_t>(t) * width + c]), acc[c]);
+  template <TileLanes L, class Feed>
+  static void Attend(const MlaSplitParams& p, const float* kv, int64_t stride, int64_t begin,
+                     Feed& feed) {
+    const int width = p.shape.latent + p.shape.rope;
+    for (int head = 0; head < p.heads; head += kTileLanes) {
+      const TileParams tile{.keys = kv,
+                            .values = kv,
+                            .stride = stride,
+                            .tokens = Tokens(p.span, begin),
+                            .width = width,
+                            .channels = p.shape.latent,
+                            .q = p.q + static_cast<int64_t>(head) * width,
+                            .rows = p.heads - head < kTileLanes ? p.heads - head : kTileLanes,
+                            .first = begin == p.span.begin,
+                            .max = p.max + head,
+                            .sum = p.sum + head,
+                            .mix = p.mix + static_cast<int64_t>(head) * p.shape.latent,
+                            .mix_stride = p.shape.latent};
+      Tile<V>::template Attend<L>(tile, feed);
     }
-    for (int c = 0; c < C; ++c) acc[c].Store(mix + c * kMlaHeads);
   }
 
-  static const float* PageAsFloat(const MlaSplitParams& p, const uint8_t* page, int tokens) {
-    if (!p.kv_bf16) return reinterpret_cast<const float*>(page);
-    const uint16_t* src = reinterpret_cast<const uint16_t*>(page);
-    const int64_t count = static_cast<int64_t>(tokens) * (p.latent + p.rope);
-    int64_t i = 0;
-    for (; i + V::kLanes <= count; i += V::kLanes) V::LoadBf16(src + i).Store(p.page_scratch + i);
-    for (; i < count; ++i) p.page_scratch[i] = DecodeBf16(src[i]);
-    return p.page_scratch;
+  // Two pages of this size or more would not stay in the first-level cache anyway.
+  static constexpr int64_t kSmallPageBytes = 44 << 10;
+
+  template <TileLanes L>
+  static void RunTurned(const MlaSplitParams& p) {
+    MlaPages& pages = *p.pages;
+    const int width = p.shape.latent + p.shape.rope;
+    const int64_t stride = MlaPageStride(p.shape), page_floats = kMlaPageTokens * stride;
+    const bool fed =
+        MlaSplitOrder(p.shape) && stride == width && page_floats * 4 > kSmallPageBytes;
+    for (int64_t begin = p.span.begin; begin < p.span.end; begin += kMlaPageTokens) {
+      int tokens = 0, later_tokens = 0, unused = 0;
+      const uint8_t* page = Later(p, begin, 0, &tokens);
+      const uint8_t* later = Later(p, begin, 1, &later_tokens);
+      const uint8_t* ahead = Later(p, begin, 2, &unused);
+      float* current = pages.buffer + pages.current * page_floats;
+      float* other = pages.buffer + (1 - pages.current) * page_floats;
+      if (pages.ready != page || pages.ready_tokens < tokens)
+        PageCopy<V>::Run(p.shape, page, tokens, current, stride);
+      pages.ready = nullptr;
+      if (!fed || later == nullptr) {
+        FetchFeed feed{later, later == nullptr ? 0 : later_tokens * p.shape.TokenBytes() / 64};
+        Attend<L>(p, current, stride, begin, feed);
+        continue;
+      }
+      PageFeed<V> feed{.from = reinterpret_cast<const uint16_t*>(later),
+                       .to = other,
+                       .ahead = ahead != nullptr ? ahead : page,
+                       .steps = static_cast<int64_t>(later_tokens) * width / 32};
+      Attend<L>(p, current, stride, begin, feed);
+      while (feed.left() > 0) feed.Step();
+      pages.current = 1 - pages.current;
+      pages.ready = later;
+      pages.ready_tokens = later_tokens;
+    }
+  }
+
+  template <TileLanes L>
+  static void RunOn(const MlaSplitParams& p) {
+    if (p.shape.type != KvType::kF32) return RunTurned<L>(p);
+    for (int64_t begin = p.span.begin; begin < p.span.end; begin += kMlaPageTokens) {
+      const uint8_t* page = Page(p, p.span, begin / kMlaPageTokens);
+      int tokens = 0;
+      const uint8_t* later = Later(p, begin, 1, &tokens);
+      FetchFeed feed{later, tokens * p.shape.TokenBytes() / 64};
+      Attend<L>(p, reinterpret_cast<const float*>(page), p.shape.latent + p.shape.rope, begin,
+                feed);
+    }
   }
 
   static void Run(const MlaSplitParams& p) {
-    const int width = p.latent + p.rope;
-    const V scale = V::Set1(p.scale);
-    V max = V::Set1(-__builtin_inff()), sum = V::Zero();
-    for (int c = 0; c < p.latent; ++c) V::Zero().Store(p.mix + c * kMlaHeads);
-    alignas(64) float weights[kMlaPageTokens * kMlaHeads];
-    for (int64_t begin = p.token_begin; begin < p.token_end; begin += kMlaPageTokens) {
-      const int64_t left = p.token_end - begin;
-      const int tokens = left < kMlaPageTokens ? static_cast<int>(left) : kMlaPageTokens;
-      const float* kv =
-          PageAsFloat(p, p.kv + p.pages[begin / kMlaPageTokens] * p.page_stride, tokens);
-      int t = 0;
-      for (; t + kBlock <= tokens; t += kBlock)
-        Scores<kBlock>(kv + static_cast<int64_t>(t) * width, p.q, width, scale,
-                       weights + t * kMlaHeads);
-      for (; t < tokens; ++t)
-        Scores<1>(kv + static_cast<int64_t>(t) * width, p.q, width, scale, weights + t * kMlaHeads);
-      V page_max = max;
-      for (t = 0; t < tokens; ++t) page_max = V::Max(page_max, V::Load(weights + t * kMlaHeads));
-      const V keep = ExpVec(V::Sub(max, page_max));
-      max = page_max;
-      V page_sum = V::Zero();
-      for (t = 0; t < tokens; ++t) {
-        const V e = ExpVec(V::Sub(V::Load(weights + t * kMlaHeads), max));
-        e.Store(weights + t * kMlaHeads);
-        page_sum = V::Add(page_sum, e);
-      }
-      sum = V::Fma(sum, keep, page_sum);
-      int c = 0;
-      for (; c + kBlock <= p.latent; c += kBlock)
-        Mix<kBlock>(kv + c, weights, tokens, width, keep, p.mix + c * kMlaHeads);
-      for (; c < p.latent; ++c) Mix<1>(kv + c, weights, tokens, width, keep, p.mix + c * kMlaHeads);
+    if (MlaInPairs(p.heads, p.shape.latent + p.shape.rope)) {
+      RunOn<TileLanes::kEightPairs>(p);
+    } else {
+      RunOn<TileLanes::kSixteen>(p);
     }
-    max.Store(p.max);
-    sum.Store(p.sum);
+  }
+
+  static void Merge(const MlaMergeParams& p) {
+    const int lanes = MlaLanes(p.heads);
+    const int64_t part_floats = MlaPartialFloats(p.heads, p.latent);
+    for (int h = p.head_begin; h < p.head_end; ++h) {
+      float* mix = p.into + 2 * lanes + static_cast<int64_t>(h) * p.latent;
+      for (int part = 0; part < p.count; ++part) {
+        const float* from = p.parts + part * part_floats;
+        float &max = p.into[h], &sum = p.into[lanes + h];
+        const float later = from[h], most = max > later ? max : later;
+        const float keep = Exp2(max - most), take = Exp2(later - most);
+        sum = __builtin_fmaf(from[lanes + h], take, sum * keep);
+        max = most;
+        const float* add = from + 2 * lanes + static_cast<int64_t>(h) * p.latent;
+        const V kept = V::Set1(keep), taken = V::Set1(take);
+        int c = 0;
+        for (; c + V::kLanes <= p.latent; c += V::kLanes)
+          V::Fma(V::Load(add + c), taken, V::Mul(V::Load(mix + c), kept)).Store(mix + c);
+        if (const int left = p.latent - c; left > 0) {
+          V::Fma(V::LoadFirst(add + c, left), taken, V::Mul(V::LoadFirst(mix + c, left), kept))
+              .StoreFirst(mix + c, left);
+        }
+      }
+    }
   }
 };
-
-template <class V>
-static void MlaSplitOn(const MlaSplitParams& params) {
-  MlaKernel<V>::Run(params);
-}
 
 }  // namespace conclave::kernels

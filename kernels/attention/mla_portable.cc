@@ -3,6 +3,7 @@
 
 namespace conclave::kernels {
 
-void MlaSplitPortable(const MlaSplitParams& params) { MlaSplitOn<portable::Vec>(params); }
+void MlaSplitPortable(const MlaSplitParams& params) { MlaKernel<portable::Vec>::Run(params); }
+void MlaMergePortable(const MlaMergeParams& params) { MlaKernel<portable::Vec>::Merge(params); }
 
 }  // namespace conclave::kernels

@@ -1,0 +1,18 @@
+// The entry points of each instruction set; callers use mla.h and mla_prompt.h.
+#pragma once
+
+#include "kernels/attention/mla.h"
+
+namespace conclave::kernels {
+
+void MlaSplitPortable(const MlaSplitParams& params);
+void MlaSplitAvx2(const MlaSplitParams& params);
+void MlaSplitAvx512(const MlaSplitParams& params);
+void MlaMergePortable(const MlaMergeParams& params);
+void MlaMergeAvx2(const MlaMergeParams& params);
+void MlaMergeAvx512(const MlaMergeParams& params);
+
+// Up to 8 heads share 16 lanes with two channels each.
+constexpr bool MlaInPairs(int heads, int width) { return heads <= 8 && width % 2 == 0; }
+
+}  // namespace conclave::kernels

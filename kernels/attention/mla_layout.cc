@@ -1,0 +1,118 @@
+#include <cmath>
+#include <cstring>
+
+#include "kernels/attention/mla_isa.h"
+#include "kernels/attention/tile.h"
+#include "kernels/base/dtypes.h"
+
+namespace conclave::kernels {
+namespace {
+
+constexpr float kLog2e = 1.44269504088896341f;
+
+// Where channel d lies in split order.
+constexpr int SplitPosition(int d) { return d / 32 * 32 + d % 2 * 16 + d % 32 / 2; }
+
+}  // namespace
+
+int64_t MlaQueryFloats(int heads, const MlaCacheShape& shape) {
+  return static_cast<int64_t>(MlaLanes(heads)) * (shape.latent + shape.rope);
+}
+
+int64_t MlaPageStride(const MlaCacheShape& shape) {
+  return TileStride(shape.latent + shape.rope);
+}
+int64_t MlaPageFloats(const MlaCacheShape& shape) {
+  return 2 * kMlaPageTokens * MlaPageStride(shape);
+}
+
+void MlaPackQuery(const MlaQueryParams& p) {
+  const int latent = p.shape.latent, rope = p.shape.rope, width = latent + rope;
+  const bool pairs = MlaInPairs(p.heads, width), split = MlaSplitOrder(p.shape);
+  const float scale = p.scale * kLog2e;
+  if (p.heads < MlaLanes(p.heads))
+    std::memset(p.out, 0, sizeof(float) * MlaQueryFloats(p.heads, p.shape));
+  for (int h = 0; h < p.heads; ++h) {
+    const float* q_latent = p.q_latent + static_cast<int64_t>(h) * latent;
+    const float* q_rope = p.q_rope + h * p.rope_stride;
+    float* out = pairs ? p.out + 2 * h
+                       : p.out + static_cast<int64_t>(h / kTileLanes * kTileLanes) * width +
+                             h % kTileLanes;
+    const auto put = [&](int d, float value) {
+      if (split) d = SplitPosition(d);
+      out[pairs ? d / 2 * kTileLanes + d % 2 : d * kTileLanes] = value * scale;
+    };
+    for (int d = 0; d < latent; ++d) put(d, q_latent[d]);
+    for (int d = 0; d < rope; ++d) put(latent + d, q_rope[d]);
+  }
+}
+
+void MlaNormalise(const float* partial, const MlaCacheShape& shape, int heads, int head_begin,
+                  int head_end, float* out) {
+  const int lanes = MlaLanes(heads);
+  const bool split = MlaSplitOrder(shape);
+  for (int h = head_begin; h < head_end; ++h) {
+    const float inverse = 1 / partial[lanes + h];
+    const float* mix = partial + 2 * lanes + static_cast<int64_t>(h) * shape.latent;
+    float* to = out + static_cast<int64_t>(h) * shape.latent;
+    if (split) {
+      for (int c = 0; c < shape.latent; c += 32, mix += 32) {
+        for (int i = 0; i < 16; ++i) {
+          to[c + 2 * i] = mix[i] * inverse;
+          to[c + 2 * i + 1] = mix[16 + i] * inverse;
+        }
+      }
+    } else {
+      for (int c = 0; c < shape.latent; ++c) to[c] = mix[c] * inverse;
+    }
+  }
+}
+
+void MlaEncodeToken(const MlaCacheShape& s, const float* values, uint8_t* token) {
+  const auto store_bf16 = [](const float* from, int count, uint8_t* to) {
+    for (int i = 0; i < count; ++i) {
+      const uint16_t bits = EncodeBf16(from[i]);
+      std::memcpy(to + 2 * i, &bits, 2);
+    }
+  };
+  if (s.type == KvType::kF32) {
+    std::memcpy(token, values, sizeof(float) * (s.latent + s.rope));
+    return;
+  }
+  if (s.type == KvType::kBf16) return store_bf16(values, s.latent + s.rope, token);
+  const int groups = MlaFp8Groups(s.latent);
+  for (int group = 0; group < groups; ++group) {
+    const int begin = group * kMlaFp8Group;
+    const int end = begin + kMlaFp8Group < s.latent ? begin + kMlaFp8Group : s.latent;
+    float most = 0;
+    for (int i = begin; i < end; ++i) most = std::fabs(values[i]) > most ? std::fabs(values[i]) : most;
+    const float scale = most / 448.0f;
+    for (int i = begin; i < end; ++i)
+      token[i] = scale > 0 ? EncodeE4m3(values[i] / scale) : uint8_t{0};
+    std::memcpy(token + s.latent + 4 * group, &scale, 4);
+  }
+  store_bf16(values + s.latent, s.rope, token + s.latent + 4 * groups);
+}
+
+void MlaDecodeToken(const MlaCacheShape& s, const uint8_t* token, float* values) {
+  const auto load_bf16 = [](const uint8_t* from, int count, float* to) {
+    for (int i = 0; i < count; ++i) {
+      uint16_t bits;
+      std::memcpy(&bits, from + 2 * i, 2);
+      to[i] = DecodeBf16(bits);
+    }
+  };
+  if (s.type == KvType::kF32) {
+    std::memcpy(values, token, sizeof(float) * (s.latent + s.rope));
+    return;
+  }
+  if (s.type == KvType::kBf16) return load_bf16(token, s.latent + s.rope, values);
+  for (int i = 0; i < s.latent; ++i) {
+    float scale;
+    std::memcpy(&scale, token + s.latent + i / kMlaFp8Group * 4, 4);
+    values[i] = DecodeE4m3(token[i]) * scale;
+  }
+  load_bf16(token + s.latent + 4 * MlaFp8Groups(s.latent), s.rope, values + s.latent);
+}
+
+}  // namespace conclave::kernels

@@ -1,148 +1,237 @@
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 
+#include "common/engine/parallel.h"
 #include "common/engine/step.h"
 #include "kernels/attention/mla.h"
 
 namespace conclave {
 namespace {
 
-using kernels::kMlaHeads;
 using kernels::kMlaSplitTokens;
+using kernels::MlaLanes;
 static_assert(kPageTokens == kernels::kMlaPageTokens);
 
-// Float offsets inside the memory of one result: max, sum, then the mixture.
-int64_t PartialFloats(int latent) { return (2 + static_cast<int64_t>(latent)) * kMlaHeads; }
+// Multiply-adds of one thread in a nanosecond, roughly.
+constexpr double kMacsPerNs = 64;
+// Results of splits in memory at once, and per thread.
+constexpr int64_t kPartialBytes = 32 << 20;
+constexpr int kWaveUnits = 8;
+constexpr int64_t kAlign = 16;  // floats of a cache line
 
-int Splits(int64_t position) { return static_cast<int>(position / kMlaSplitTokens) + 1; }
+int64_t Aligned(int64_t floats) { return (floats + kAlign - 1) / kAlign * kAlign; }
 
-// One row block of one layer being attended.
-struct Attend {
-  const StepContext& ctx;
-  int layer;
-  int row_begin;
-  const float* q_latent;
-  const float* q;
-  float* mixed;
-  int head_blocks;
+struct Unit {
+  int row = 0;
+  int split = 0;
+};
 
-  int latent() const { return ctx.config.kv_lora_rank; }
-  int rope() const { return ctx.config.qk_rope_head_dim; }
-  int heads() const { return ctx.config.num_heads; }
-  int64_t scratch_floats() const {  // transposed query, page in float32
-    return static_cast<int64_t>(latent() + rope()) * (kMlaHeads + kPageTokens);
+// Rows of one layer being attended, in the absorbed form.
+class Attend {
+ public:
+  Attend(const StepContext& ctx, int layer, int row_begin, const float* q_latent, const float* q,
+         float* mixed)
+      : ctx_(ctx),
+        shape_(CacheShape(ctx)),
+        heads_(ctx.config.num_heads),
+        layer_(layer),
+        row_begin_(row_begin),
+        q_latent_(q_latent),
+        q_(q),
+        mixed_(mixed) {}
+
+  int splits(int row) const { return static_cast<int>((tokens(row) - 1) / kMlaSplitTokens) + 1; }
+  int64_t tokens(int row) const { return ctx_.rows.position[row_begin_ + row] + 1; }
+  int heads() const { return heads_; }
+  const kernels::MlaCacheShape& shape() const { return shape_; }
+  int64_t partial_floats() const {
+    return Aligned(kernels::MlaPartialFloats(heads_, shape_.latent));
+  }
+  int64_t query_floats() const { return Aligned(kernels::MlaQueryFloats(heads_, shape_)); }
+  int64_t page_floats() const { return Aligned(kernels::MlaPageFloats(shape_)); }
+
+  // What one thread works with.
+  struct Worker {
+    float* query = nullptr;  // of row `packed`
+    int packed = -1;
+    kernels::MlaPages pages;
+  };
+  int64_t worker_floats() const { return query_floats() + page_floats(); }
+  Worker MakeWorker(float* memory) const {
+    return {.query = memory, .pages = {.buffer = memory + query_floats()}};
   }
 
-  // The query of up to 16 heads, one head per lane.
-  void TransposeQuery(int row, int head_begin, float* out) const {
-    const int64_t head_dim = ctx.config.qk_nope_head_dim + rope();
-    std::fill_n(out, (latent() + rope()) * kMlaHeads, 0.0f);
-    for (int lane = 0; lane < std::min(kMlaHeads, heads() - head_begin); ++lane) {
-      const int h = head_begin + lane;
-      const float* from = q_latent + (static_cast<int64_t>(row) * heads() + h) * latent();
-      for (int d = 0; d < latent(); ++d) out[d * kMlaHeads + lane] = from[d];
-      from = q + (static_cast<int64_t>(row_begin + row) * heads() + h) * head_dim +
-             ctx.config.qk_nope_head_dim;
-      for (int d = 0; d < rope(); ++d) out[(latent() + d) * kMlaHeads + lane] = from[d];
+  // `next` is what this worker does afterwards, or row -1.
+  void RunSplit(Worker& worker, Unit unit, Unit next, float* partial) const {
+    if (worker.packed != unit.row) PackQuery(unit.row, worker.query);
+    worker.packed = unit.row;
+    kernels::MlaSplit({.shape = shape_,
+                       .heads = heads_,
+                       .kv = ctx_.cache.PageLayer(0, layer_),
+                       .page_stride = ctx_.cache.PageBytes(),
+                       .span = Span(unit),
+                       .next = next.row < 0 ? kernels::MlaSpan{} : Span(next),
+                       .q = worker.query,
+                       .pages = &worker.pages,
+                       .max = partial,
+                       .sum = partial + MlaLanes(heads_),
+                       .mix = partial + 2 * MlaLanes(heads_)},
+                      ctx_.isa);
+  }
+
+  void Merge(float* into, const float* parts, int count, int head_begin, int head_end) const {
+    for (int i = 0; i < count; ++i, parts += partial_floats()) {
+      kernels::MlaMerge({.heads = heads_,
+                         .latent = shape_.latent,
+                         .head_begin = head_begin,
+                         .head_end = head_end,
+                         .into = into,
+                         .parts = parts,
+                         .count = 1},
+                        ctx_.isa);
     }
   }
-
-  // `partials`: max [splits], sum [splits], mix [splits] of one (row, head block).
-  void RunSplit(int row, int head_block, int split, int splits, float* scratch,
-                float* partials) const {
-    const int64_t tokens = ctx.rows.position[row_begin + row] + 1;
-    TransposeQuery(row, head_block * kMlaHeads, scratch);
-    kernels::MlaSplit(
-        {.latent = latent(),
-         .rope = rope(),
-         .scale = ctx.softmax_scale,
-         .kv_bf16 = ctx.bf16(),
-         .kv = ctx.cache.PageLayer(0, layer),
-         .page_stride = ctx.cache.PageBytes(),
-         .pages = ctx.rows.pages[row_begin + row],
-         .token_begin = static_cast<int64_t>(split) * kMlaSplitTokens,
-         .token_end = std::min<int64_t>(tokens, static_cast<int64_t>(split + 1) * kMlaSplitTokens),
-         .q = scratch,
-         .page_scratch = scratch + static_cast<int64_t>(latent() + rope()) * kMlaHeads,
-         .max = partials + split * kMlaHeads,
-         .sum = partials + (splits + split) * kMlaHeads,
-         .mix = partials + (2 * splits + static_cast<int64_t>(split) * latent()) * kMlaHeads},
-        ctx.isa);
+  void Finish(int row, const float* partial, int head_begin, int head_end) const {
+    kernels::MlaNormalise(partial, shape_, heads_, head_begin, head_end,
+                          mixed_ + static_cast<int64_t>(row) * heads_ * shape_.latent);
   }
 
-  void Merge(int row, int head_block, int splits, const float* partials) const {
-    const int head_begin = head_block * kMlaHeads;
-    kernels::MlaMerge(
-        {.splits = splits,
-         .latent = latent(),
-         .heads = std::min(kMlaHeads, heads() - head_begin),
-         .max = partials,
-         .sum = partials + splits * kMlaHeads,
-         .mix = partials + static_cast<int64_t>(2 * splits) * kMlaHeads,
-         .out = mixed + (static_cast<int64_t>(row) * heads() + head_begin) * latent()});
+ private:
+  kernels::MlaSpan Span(Unit unit) const {
+    const int64_t begin = static_cast<int64_t>(unit.split) * kMlaSplitTokens;
+    return {ctx_.rows.pages[row_begin_ + unit.row], begin,
+            std::min<int64_t>(tokens(unit.row), begin + kMlaSplitTokens)};
   }
+  void PackQuery(int row, float* out) const {
+    const int nope = ctx_.config.qk_nope_head_dim;
+    const int64_t head_dim = nope + shape_.rope;
+    kernels::MlaPackQuery(
+        {.shape = shape_,
+         .heads = heads_,
+         .scale = ctx_.softmax_scale,
+         .q_latent = q_latent_ + static_cast<int64_t>(row) * heads_ * shape_.latent,
+         .q_rope = q_ + (row_begin_ + row) * heads_ * head_dim + nope,
+         .rope_stride = head_dim,
+         .out = out});
+  }
+
+  const StepContext& ctx_;
+  const kernels::MlaCacheShape shape_;
+  const int heads_, layer_, row_begin_;
+  const float* const q_latent_;
+  const float* const q_;
+  float* const mixed_;
 };
+
+float* AlignedScratch(const StepContext& ctx, int64_t floats) {
+  float* p = ctx.a.attention.Get(floats + kAlign);
+  const uintptr_t line = kAlign * sizeof(float);
+  return reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(p) + line - 1) / line * line);
+}
+
+// A whole row at a time, its splits merged as they come.
+void RunRows(const StepContext& ctx, const Attend& attend, int rows, int workers) {
+  const int64_t partial = attend.partial_floats(), each = attend.worker_floats() + 2 * partial;
+  float* memory = AlignedScratch(ctx, each * workers);
+  std::atomic<int> claimed{0};
+  const auto body = [&](int index) {
+    float* state = memory + each * index;
+    float* part = state + partial;
+    Attend::Worker worker = attend.MakeWorker(part + partial);
+    int row = claimed.fetch_add(1);
+    while (row < rows) {
+      const int next_row = claimed.fetch_add(1), splits = attend.splits(row);
+      for (int split = 0; split < splits; ++split) {
+        const Unit next = split + 1 < splits ? Unit{row, split + 1}
+                          : next_row < rows  ? Unit{next_row, 0}
+                                             : Unit{-1, 0};
+        attend.RunSplit(worker, {row, split}, next, split == 0 ? state : part);
+        if (split > 0) attend.Merge(state, part, 1, 0, attend.heads());
+      }
+      attend.Finish(row, state, 0, attend.heads());
+      row = next_row;
+    }
+  };
+  if (workers == 1) return body(0);
+  ctx.pool.Run(workers, body);
+}
+
+// A split at a time, for few rows with long contexts; waves bound the memory of their results.
+void RunSplits(const StepContext& ctx, const Attend& attend, int rows, int workers) {
+  std::vector<Unit> units;
+  for (int row = 0; row < rows; ++row)
+    for (int split = 0; split < attend.splits(row); ++split) units.push_back({row, split});
+  const int64_t partial = attend.partial_floats();
+  const int64_t fit = std::max<int64_t>(kPartialBytes / (partial * 4), 2 * workers);
+  const int wave = static_cast<int>(
+      std::min({fit, int64_t{kWaveUnits} * workers, static_cast<int64_t>(units.size())}));
+  float* state = AlignedScratch(ctx, (wave + 1) * partial + attend.worker_floats() * workers);
+  float* parts = state + partial;  // what waves before this one made of its first row
+  float* memory = parts + wave * partial;
+
+  for (int begin = 0; begin < static_cast<int>(units.size()); begin += wave) {
+    const int end = std::min<int>(begin + wave, static_cast<int>(units.size()));
+    std::atomic<int> claimed{begin};
+    ctx.pool.Run(workers, [&](int index) {
+      Attend::Worker worker = attend.MakeWorker(memory + attend.worker_floats() * index);
+      int unit = claimed.fetch_add(1);
+      while (unit < end) {
+        const int next = claimed.fetch_add(1);
+        attend.RunSplit(worker, units[unit], next < end ? units[next] : Unit{-1, 0},
+                        parts + (unit - begin) * partial);
+        unit = next;
+      }
+    });
+    // Every row's results of this wave, by heads.
+    std::vector<int> first;  // units
+    for (int unit = begin; unit < end; ++unit)
+      if (unit == begin || units[unit].split == 0) first.push_back(unit);
+    const int slices = std::min(attend.heads(), workers);
+    const double estimate_ns = static_cast<double>(end - begin) * partial / 8;
+    ParallelFor(ctx.pool, static_cast<int>(first.size()) * slices, estimate_ns, [&](int item) {
+      const int at = item / slices, unit = first[at], slice = item % slices;
+      const int head_begin = slice * attend.heads() / slices,
+                head_end = (slice + 1) * attend.heads() / slices;
+      const int until = at + 1 < static_cast<int>(first.size()) ? first[at + 1] : end;
+      const int row = units[unit].row;
+      const bool goes_on = until == end && units[until - 1].split + 1 < attend.splits(row);
+      float* into = units[unit].split > 0 ? state : parts + (unit - begin) * partial;
+      const int merged = units[unit].split > 0 ? unit : unit + 1;
+      attend.Merge(into, parts + (merged - begin) * partial, until - merged, head_begin, head_end);
+      if (!goes_on) attend.Finish(row, into, head_begin, head_end);
+    });
+    const int last = first.back();
+    const bool goes_on = units[end - 1].split + 1 < attend.splits(units[end - 1].row);
+    if (goes_on && units[last].split == 0)
+      std::memcpy(state, parts + (last - begin) * partial, partial * sizeof(float));
+  }
+}
 
 }  // namespace
 
+kernels::MlaCacheShape CacheShape(const StepContext& ctx) {
+  return {.type = ctx.bf16() ? kernels::KvType::kBf16 : kernels::KvType::kF32,
+          .latent = ctx.config.kv_lora_rank,
+          .rope = ctx.config.qk_rope_head_dim};
+}
+
 void AttendLatents(const StepContext& ctx, int layer, int row_begin, int row_count,
                    const float* q_latent, const float* q, float* mixed) {
-  const int head_blocks = (ctx.config.num_heads + kMlaHeads - 1) / kMlaHeads;
-  const Attend attend{ctx, layer, row_begin, q_latent, q, mixed, head_blocks};
-  const int items = row_count * head_blocks;
-  int max_splits = 1;
+  const Attend attend(ctx, layer, row_begin, q_latent, q, mixed);
   int64_t tokens = 0;
+  int units = 0;
   for (int row = 0; row < row_count; ++row) {
-    const int64_t position = ctx.rows.position[row_begin + row];
-    max_splits = std::max(max_splits, Splits(position));
-    tokens += position + 1;
+    tokens += attend.tokens(row);
+    units += attend.splits(row);
   }
-  const int64_t partial = PartialFloats(attend.latent()) * max_splits,
-                scratch = attend.scratch_floats();
-  const int64_t work = tokens * head_blocks * kMlaHeads * (2 * attend.latent() + attend.rope());
-  constexpr int64_t kInlineWork = 1 << 18;  // multiply-adds that one thread does as fast alone
-  const int workers = work < kInlineWork ? 1 : ctx.pool.threads();
-
-  // Few rows with a long context are spread by split; many rows by row and head block, with all
-  // splits of an item on one worker. The kernel calls are the same.
-  if (workers > 1 && max_splits > 1 && items < 2 * workers) {
-    const int units = items * max_splits;
-    float* memory = ctx.a.attention.Get(scratch * workers + partial * items);
-    float* partials = memory + scratch * workers;
-    std::atomic<int> next{0};
-    ctx.pool.Run(workers, [&](int worker) {
-      for (int unit; (unit = next.fetch_add(1)) < units;) {
-        const int item = unit / max_splits, split = unit % max_splits, row = item / head_blocks;
-        const int splits = Splits(ctx.rows.position[row_begin + row]);
-        if (split < splits) {
-          attend.RunSplit(row, item % head_blocks, split, splits, memory + scratch * worker,
-                          partials + partial * item);
-        }
-      }
-    });
-    for (int item = 0; item < items; ++item) {
-      const int row = item / head_blocks;
-      attend.Merge(row, item % head_blocks, Splits(ctx.rows.position[row_begin + row]),
-                   partials + partial * item);
-    }
-    return;
-  }
-  float* memory = ctx.a.attention.Get((scratch + partial) * workers);
-  std::atomic<int> next{0};
-  const auto worker_body = [&](int worker) {
-    float* mine = memory + (scratch + partial) * worker;
-    for (int item; (item = next.fetch_add(1)) < items;) {
-      const int row = item / head_blocks, head_block = item % head_blocks;
-      const int splits = Splits(ctx.rows.position[row_begin + row]);
-      for (int split = 0; split < splits; ++split)
-        attend.RunSplit(row, head_block, split, splits, mine, mine + scratch);
-      attend.Merge(row, head_block, splits, mine + scratch);
-    }
-  };
-  if (workers == 1) {
-    worker_body(0);
+  const double estimate_ns = static_cast<double>(tokens) * attend.heads() *
+                             (2 * attend.shape().latent + attend.shape().rope) / kMacsPerNs;
+  const int workers = estimate_ns < kInlineNs ? 1 : std::min(ctx.pool.threads(), units);
+  if (workers > 1 && row_count < 4 * workers && units > row_count) {
+    RunSplits(ctx, attend, row_count, workers);
   } else {
-    ctx.pool.Run(workers, worker_body);
+    RunRows(ctx, attend, row_count, std::min(workers, row_count));
   }
 }
 

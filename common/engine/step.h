@@ -6,6 +6,7 @@
 #include "common/engine/ffn.h"
 #include "common/engine/forward.h"
 #include "common/engine/weights.h"
+#include "kernels/attention/mla.h"
 
 namespace conclave {
 
@@ -53,6 +54,9 @@ struct StepContext {
 
   bool bf16() const { return UsesBf16(mode); }
 };
+
+// How a cached token lies in memory.
+kernels::MlaCacheShape CacheShape(const StepContext& ctx);
 
 // Rounds operands of the next multiply in mode bf16.
 void RoundOperands(const StepContext& ctx, float* values, int64_t count);

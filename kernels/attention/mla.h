@@ -43,7 +43,8 @@ constexpr bool MlaSplitOrder(const MlaCacheShape& shape) {
 }
 
 // values [latent + rope] to one cached token and back. kFp8: scale = largest magnitude / 448, so
-// that a value is off by at most 2^-4 of itself or 2^-10 of the scale; a group of zeros has scale 0.
+// that a value is off by at most 2^-4 of itself or 2^-10 of the scale; a group of zeros has scale
+// 0.
 void MlaEncodeToken(const MlaCacheShape& shape, const float* values, uint8_t* token);
 void MlaDecodeToken(const MlaCacheShape& shape, const uint8_t* token, float* values);
 
@@ -58,18 +59,18 @@ struct MlaSpan {
 struct MlaQueryParams {
   MlaCacheShape shape;
   int heads = 0;
-  float scale = 1;                   // of the softmax
-  const float* q_latent = nullptr;   // [heads, latent]
-  const float* q_rope = nullptr;     // [heads, rope_stride]
+  float scale = 1;                  // of the softmax
+  const float* q_latent = nullptr;  // [heads, latent]
+  const float* q_rope = nullptr;    // [heads, rope_stride]
   int64_t rope_stride = 0;
-  float* out = nullptr;              // MlaQueryFloats()
+  float* out = nullptr;  // MlaQueryFloats()
 };
 int64_t MlaQueryFloats(int heads, const MlaCacheShape& shape);
 void MlaPackQuery(const MlaQueryParams& params);
 
 // Two pages in float32 of one thread, and which cached page the current one is.
 struct MlaPages {
-  float* buffer = nullptr;         // [2, kMlaPageTokens, MlaPageStride()], 64-byte aligned
+  float* buffer = nullptr;  // [2, kMlaPageTokens, MlaPageStride()], 64-byte aligned
   int current = 0;
   const uint8_t* ready = nullptr;  // null: nothing; a new step must start with nothing
   int ready_tokens = 0;
@@ -85,7 +86,7 @@ struct MlaSplitParams {
   const uint8_t* kv = nullptr;
   int64_t page_stride = 0;  // bytes
   MlaSpan span;
-  MlaSpan next;  // what this thread does afterwards, to be fetched ahead; may be empty
+  MlaSpan next;               // what this thread does afterwards, to be fetched ahead; may be empty
   const float* q = nullptr;   // of MlaPackQuery
   MlaPages* pages = nullptr;  // not used with kF32
   float* max = nullptr;       // [MlaLanes(heads)] out
@@ -111,7 +112,8 @@ struct MlaMergeParams {
 void MlaMerge(const MlaMergeParams& params, Isa isa);
 
 // out [heads, latent] = mixture / sum, for heads [head_begin, head_end).
-void MlaNormalise(const float* partial, const MlaCacheShape& shape, int heads, int head_begin, int head_end, float* out);
+void MlaNormalise(const float* partial, const MlaCacheShape& shape, int heads, int head_begin,
+                  int head_end, float* out);
 
 // The oracle in float64: out [heads, latent] over tokens 0 .. span.end - 1, queries as they came.
 void MlaRef(const MlaSplitParams& params, const MlaQueryParams& query, float* out);

@@ -63,8 +63,7 @@ struct MlaKernel {
     MlaPages& pages = *p.pages;
     const int width = p.shape.latent + p.shape.rope;
     const int64_t stride = MlaPageStride(p.shape), page_floats = kMlaPageTokens * stride;
-    const bool fed =
-        MlaSplitOrder(p.shape) && stride == width && page_floats * 4 > kSmallPageBytes;
+    const bool fed = MlaSplitOrder(p.shape) && stride == width && page_floats * 4 > kSmallPageBytes;
     for (int64_t begin = p.span.begin; begin < p.span.end; begin += kMlaPageTokens) {
       int tokens = 0, later_tokens = 0, unused = 0;
       const uint8_t* page = Later(p, begin, 0, &tokens);

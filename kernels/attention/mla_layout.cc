@@ -19,9 +19,7 @@ int64_t MlaQueryFloats(int heads, const MlaCacheShape& shape) {
   return static_cast<int64_t>(MlaLanes(heads)) * (shape.latent + shape.rope);
 }
 
-int64_t MlaPageStride(const MlaCacheShape& shape) {
-  return TileStride(shape.latent + shape.rope);
-}
+int64_t MlaPageStride(const MlaCacheShape& shape) { return TileStride(shape.latent + shape.rope); }
 int64_t MlaPageFloats(const MlaCacheShape& shape) {
   return 2 * kMlaPageTokens * MlaPageStride(shape);
 }
@@ -35,9 +33,9 @@ void MlaPackQuery(const MlaQueryParams& p) {
   for (int h = 0; h < p.heads; ++h) {
     const float* q_latent = p.q_latent + static_cast<int64_t>(h) * latent;
     const float* q_rope = p.q_rope + h * p.rope_stride;
-    float* out = pairs ? p.out + 2 * h
-                       : p.out + static_cast<int64_t>(h / kTileLanes * kTileLanes) * width +
-                             h % kTileLanes;
+    float* out =
+        pairs ? p.out + 2 * h
+              : p.out + static_cast<int64_t>(h / kTileLanes * kTileLanes) * width + h % kTileLanes;
     const auto put = [&](int d, float value) {
       if (split) d = SplitPosition(d);
       out[pairs ? d / 2 * kTileLanes + d % 2 : d * kTileLanes] = value * scale;
@@ -85,7 +83,8 @@ void MlaEncodeToken(const MlaCacheShape& s, const float* values, uint8_t* token)
     const int begin = group * kMlaFp8Group;
     const int end = begin + kMlaFp8Group < s.latent ? begin + kMlaFp8Group : s.latent;
     float most = 0;
-    for (int i = begin; i < end; ++i) most = std::fabs(values[i]) > most ? std::fabs(values[i]) : most;
+    for (int i = begin; i < end; ++i)
+      most = std::fabs(values[i]) > most ? std::fabs(values[i]) : most;
     const float scale = most / 448.0f;
     for (int i = begin; i < end; ++i)
       token[i] = scale > 0 ? EncodeE4m3(values[i] / scale) : uint8_t{0};

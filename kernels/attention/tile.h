@@ -40,7 +40,8 @@ struct TileParams {
   bool first = false;        // nothing was attended before: the state is written, not read
   // Causal: query i sees token t when t <= visible + i. At least kTileTokens: all see all.
   int visible = kTileTokens;
-  // State of 16 lanes each: largest score in units of log2, sum of weights; mixture [rows, channels].
+  // State of 16 lanes each: largest score in units of log2, sum of weights; mixture [rows,
+  // channels].
   float* max = nullptr;
   float* sum = nullptr;
   float* mix = nullptr;
@@ -53,8 +54,8 @@ struct NoFeed {
   static constexpr bool kActive = false;
 };
 
-// Read from kTileLanes - n on, lanes n .. 15 pass and the ones below do not: as a bound of scores and
-// as a factor of weights.
+// Read from kTileLanes - n on, lanes n .. 15 pass and the ones below do not: as a bound of scores
+// and as a factor of weights.
 struct TileMasks {
   alignas(64) float score[2 * kTileLanes];
   alignas(64) float weight[2 * kTileLanes];
@@ -74,7 +75,8 @@ struct Tile {
   static constexpr float kInfinity = __builtin_inff();
   static constexpr int kManyRows = V::kManyRegisters ? 8 : 2;
 
-  // Scores of J tokens. A stride S known to the compiler makes the tokens' addresses one pointer; with more it would reload them all the time.
+  // Scores of J tokens. A stride S known to the compiler makes the tokens' addresses one pointer;
+  // with more it would reload them all the time.
   template <int J, TileLanes L, int S>
   static void Scores(const TileParams& p, int token, float* out) {
     constexpr bool kPairs = L == TileLanes::kEightPairs;
@@ -244,7 +246,8 @@ struct Tile {
       Mix<kManyRows, C, W, kWhole>(p, row, channel, lanes, w, keep, none);
     }
     if constexpr (V::kManyRegisters) {
-      for (; row + 2 <= p.rows; row += 2) Mix<2, C, W, kWhole>(p, row, channel, lanes, w, keep, none);
+      for (; row + 2 <= p.rows; row += 2)
+        Mix<2, C, W, kWhole>(p, row, channel, lanes, w, keep, none);
     }
     for (; row < p.rows; ++row) Mix<1, C, W, kWhole>(p, row, channel, lanes, w, keep, none);
   }

@@ -94,8 +94,7 @@ struct Vec {
  private:
   static __m256 PairSums8(__m256 x, __m256 y) {
     const __m256 sums = _mm256_hadd_ps(x, y);  // x0 x1 y0 y1 || x2 x3 y2 y3, each a sum of two
-    return _mm256_castpd_ps(
-        _mm256_permute4x64_pd(_mm256_castps_pd(sums), _MM_SHUFFLE(3, 1, 2, 0)));
+    return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(sums), _MM_SHUFFLE(3, 1, 2, 0)));
   }
   static __m256i First8(int n) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));

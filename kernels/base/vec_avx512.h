@@ -75,9 +75,7 @@ struct Vec {
     return {_mm512_add_ps(_mm512_permutex2var_ps(x.v, even, y.v),
                           _mm512_permutex2var_ps(x.v, odd, y.v))};
   }
-  static Vec SwapHalves(Vec x) {
-    return {_mm512_shuffle_f32x4(x.v, x.v, _MM_SHUFFLE(1, 0, 3, 2))};
-  }
+  static Vec SwapHalves(Vec x) { return {_mm512_shuffle_f32x4(x.v, x.v, _MM_SHUFFLE(1, 0, 3, 2))}; }
   static Vec LoadFirst(const float* p, int n) {
     return {_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p)};
   }
@@ -112,8 +110,7 @@ struct Vec {
  private:
   // Index of vpermw that puts words first .. first + 15 into the odd positions.
   static __m512i WordsToUpperHalves(int first) {
-    const __m512i lane =
-        _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     return _mm512_slli_epi32(_mm512_add_epi32(lane, _mm512_set1_epi32(first)), 16);
   }
   static void Split(__m512i pairs, Vec* w) {

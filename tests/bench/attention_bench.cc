@@ -1,5 +1,5 @@
-// Latent attention on one thread as a share of the multiply-add peak, which is measured around every
-// line so that a changing clock shows in both. Usage: attention_bench [context tokens]
+// Latent attention on one thread as a share of the multiply-add peak, which is measured around
+// every line so that a changing clock shows in both. Usage: attention_bench [context tokens]
 #include <sys/mman.h>
 #include <time.h>
 
@@ -75,7 +75,8 @@ struct Shape {
   int heads, latent, rope, layers;
 };
 
-// One decode step of one sequence: `layers` caches, so that they come from memory as in a real step.
+// One decode step of one sequence: `layers` caches, so that they come from memory as in a real
+// step.
 void Decode(const Shape& s, KvType type, int64_t context, Isa isa) {
   const MlaCacheShape cache{type, s.latent, s.rope};
   const int64_t pages = (context + 63) / 64, page_bytes = 64 * cache.TokenBytes();
@@ -137,8 +138,7 @@ void Decode(const Shape& s, KvType type, int64_t context, Isa isa) {
   for (int repeat = 0; repeat < 60 / s.layers; ++repeat) {
     for (int64_t i = 0; i < kCold; i += 64) sink += cold[i];  // the cache leaves the caches
     for (int layer = 0; layer < s.layers; ++layer) {
-      const double before = Peak(isa), seconds = Seconds([&] { attend(layer); }),
-                   after = Peak(isa);
+      const double before = Peak(isa), seconds = Seconds([&] { attend(layer); }), after = Peak(isa);
       if (std::abs(before / after - 1) > 0.04) continue;
       shares.push_back(flops / s.layers / seconds / std::max(before, after));
       layer_seconds.push_back(seconds);

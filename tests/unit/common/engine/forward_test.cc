@@ -93,19 +93,26 @@ TEST_P(ForwardBits, DecodeEqualsPrefill) {
   }
 }
 
-// 1100 tokens are two splits of the attention; with two threads they are computed apart.
+// Contexts of several splits, which threads compute apart: one row, and rows of several lengths
+// whose splits are more than threads have room for at once.
 TEST_P(ForwardBits, LongContextsAreSplitAlike) {
-  const std::vector<TokenId> tokens = RandomTokens(1100, 6);
-  const std::vector<int32_t> pages = Pages(0, 18);
-  Engine two(model(), 2);
-  two.Prefill(std::span(tokens).first(1099), pages, 256);
+  const std::vector<TokenId> tokens = RandomTokens(2100, 6);
+  const std::vector<int32_t> pages = Pages(0, 33);
+  Engine two(model(), 2, 40);
+  two.Prefill(tokens, pages, 256);
   ThreadPool single(1);
   LocalExperts experts(model(), single);
   Forward one(model(), *two.cache, single, experts);
-  const SequenceChunk last{.tokens = {&tokens[1099], 1}, .start = 1099, .pages = pages};
-  const auto expected = one.Step({&last, 1}, {});
-  ASSERT_TRUE(expected.ok()) << expected.status();
-  EXPECT_EQ(two.Prefill(std::span(tokens).subspan(1099), pages, 1, 1099), expected->logits);
+  std::vector<SequenceChunk> rows;
+  for (const int position : {2099, 1500, 700, 1900})
+    rows.push_back({.tokens = {&tokens[position], 1}, .start = position, .pages = pages});
+  for (size_t count : {1, 4}) {
+    const auto expected = one.Step(std::span(rows).first(count), {});
+    ASSERT_TRUE(expected.ok()) << expected.status();
+    const auto split = two.forward.Step(std::span(rows).first(count), {});
+    ASSERT_TRUE(split.ok()) << split.status();
+    EXPECT_EQ(split->logits, expected->logits) << count << " rows";
+  }
 }
 
 constexpr Variant kVariants[] = {

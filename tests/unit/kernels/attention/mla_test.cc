@@ -53,9 +53,8 @@ struct Case {
   std::vector<float> Attend(Isa isa, bool backwards = false, bool announced = true) const {
     const int splits = static_cast<int>((tokens + kMlaSplitTokens - 1) / kMlaSplitTokens);
     const int64_t partial = MlaPartialFloats(heads, shape.latent);
-    std::vector<float> q(MlaQueryFloats(heads, shape)),
-        buffer(MlaPageFloats(shape)), parts(splits * partial),
-        out(static_cast<size_t>(heads) * shape.latent);
+    std::vector<float> q(MlaQueryFloats(heads, shape)), buffer(MlaPageFloats(shape)),
+        parts(splits * partial), out(static_cast<size_t>(heads) * shape.latent);
     MlaQueryParams query = Query();
     query.out = q.data();
     MlaPackQuery(query);
@@ -176,7 +175,8 @@ TEST(Mla, Fp8TokensStayWithinTheirBound) {
   }
   EXPECT_EQ(back[200], 0.0f);
   EXPECT_FLOAT_EQ(back[260], 50.0f);
-  for (int i = 300; i < 320; ++i) EXPECT_LE(std::abs(back[i] - values[i]), std::abs(values[i]) / 256);
+  for (int i = 300; i < 320; ++i)
+    EXPECT_LE(std::abs(back[i] - values[i]), std::abs(values[i]) / 256);
 }
 
 }  // namespace

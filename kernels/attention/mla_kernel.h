@@ -11,8 +11,10 @@
 
 namespace conclave::kernels {
 
-template <class V>
+template <class O>
 struct MlaKernel {
+  using V = typename O::V;
+
   static const uint8_t* Page(const MlaSplitParams& p, const MlaSpan& span, int64_t page) {
     return p.kv + span.pages[page] * p.page_stride;
   }
@@ -51,7 +53,7 @@ struct MlaKernel {
                             .sum = p.sum + head,
                             .mix = p.mix + static_cast<int64_t>(head) * p.shape.latent,
                             .mix_stride = p.shape.latent};
-      Tile<V>::template Attend<L>(tile, feed);
+      Tile<O>::template Attend<L>(tile, feed);
     }
   }
 
@@ -72,14 +74,14 @@ struct MlaKernel {
       float* current = pages.buffer + pages.current * page_floats;
       float* other = pages.buffer + (1 - pages.current) * page_floats;
       if (pages.ready != page || pages.ready_tokens < tokens)
-        PageCopy<V>::Run(p.shape, page, tokens, current, stride);
+        PageCopy<O>::Run(p.shape, page, tokens, current, stride);
       pages.ready = nullptr;
       if (!fed || later == nullptr) {
         FetchFeed feed{later, later == nullptr ? 0 : later_tokens * p.shape.TokenBytes() / 64};
         Attend<L>(p, current, stride, begin, feed);
         continue;
       }
-      PageFeed<V> feed{.from = reinterpret_cast<const uint16_t*>(later),
+      PageFeed<O> feed{.from = reinterpret_cast<const uint16_t*>(later),
                        .to = other,
                        .ahead = ahead != nullptr ? ahead : page,
                        .steps = static_cast<int64_t>(later_tokens) * width / 32};
@@ -130,8 +132,9 @@ struct MlaKernel {
         for (; c + V::kLanes <= p.latent; c += V::kLanes)
           V::Fma(V::Load(add + c), taken, V::Mul(V::Load(mix + c), kept)).Store(mix + c);
         if (const int left = p.latent - c; left > 0) {
-          V::Fma(V::LoadFirst(add + c, left), taken, V::Mul(V::LoadFirst(mix + c, left), kept))
-              .StoreFirst(mix + c, left);
+          const V sum =
+              V::Fma(O::LoadFirst(add + c, left), taken, V::Mul(O::LoadFirst(mix + c, left), kept));
+          O::StoreFirst(sum, mix + c, left);
         }
       }
     }

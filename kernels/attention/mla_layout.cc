@@ -2,7 +2,7 @@
 #include <cstring>
 
 #include "kernels/attention/mla_isa.h"
-#include "kernels/attention/tile.h"
+#include "kernels/attention/tile_params.h"
 #include "kernels/base/dtypes.h"
 
 namespace conclave::kernels {

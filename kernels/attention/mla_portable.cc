@@ -1,9 +1,9 @@
 #include "kernels/attention/mla_kernel.h"
-#include "kernels/base/vec_portable.h"
+#include "kernels/attention/tile_ops_portable.h"
 
 namespace conclave::kernels {
 
-void MlaSplitPortable(const MlaSplitParams& params) { MlaKernel<portable::Vec>::Run(params); }
-void MlaMergePortable(const MlaMergeParams& params) { MlaKernel<portable::Vec>::Merge(params); }
+void MlaSplitPortable(const MlaSplitParams& params) { MlaKernel<portable::TileOps>::Run(params); }
+void MlaMergePortable(const MlaMergeParams& params) { MlaKernel<portable::TileOps>::Merge(params); }
 
 }  // namespace conclave::kernels

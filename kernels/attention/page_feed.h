@@ -12,7 +12,7 @@
 namespace conclave::kernels {
 
 // A page that is one run of bf16, in steps of 32 values in split order.
-template <class V>
+template <class O>
 struct PageFeed {
   static constexpr bool kActive = true;
   const uint16_t* from = nullptr;
@@ -23,7 +23,7 @@ struct PageFeed {
   int64_t left() const { return steps; }
   // Always inlined: a call would spill the accumulators around it. Only with left() > 0.
   [[gnu::always_inline]] inline void Step() {
-    V::SplitBf16(from, to);
+    O::SplitBf16(from, to);
     __builtin_prefetch(ahead, 0, 2);
     from += 32;
     to += 32;
@@ -46,12 +46,12 @@ struct FetchFeed {
 };
 
 // Every type and width; `out` [tokens, stride].
-template <class V>
+template <class O>
 struct PageCopy {
   static void Bf16(const uint8_t* from, int count, float* out) {
     int i = 0;
     for (; i + 32 <= count; i += 32)
-      V::WidenBf16(reinterpret_cast<const uint16_t*>(from) + i, out + i);
+      O::WidenBf16(reinterpret_cast<const uint16_t*>(from) + i, out + i);
     for (; i < count; ++i) {
       uint16_t bits;
       std::memcpy(&bits, from + 2 * i, 2);
@@ -65,7 +65,7 @@ struct PageCopy {
       std::memcpy(&scale, scales, 4);
       const int end = count - begin < kMlaFp8Group ? count : begin + kMlaFp8Group;
       int i = begin;
-      for (; i + 32 <= end; i += 32) V::WidenFp8(codes + i, scale, out + i);
+      for (; i + 32 <= end; i += 32) O::WidenFp8(codes + i, scale, out + i);
       for (; i < end; ++i) out[i] = DecodeE4m3(codes[i]) * scale;
     }
   }
@@ -77,7 +77,7 @@ struct PageCopy {
     for (int t = 0; t < tokens; ++t, page += token_bytes, out += stride) {
       if (MlaSplitOrder(shape)) {
         for (int i = 0; i < width; i += 32)
-          V::SplitBf16(reinterpret_cast<const uint16_t*>(page) + i, out + i);
+          O::SplitBf16(reinterpret_cast<const uint16_t*>(page) + i, out + i);
       } else if (shape.type == KvType::kBf16) {
         Bf16(page, width, out);
       } else {

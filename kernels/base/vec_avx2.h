@@ -11,7 +11,6 @@ struct Vec {
   static constexpr int kLanes = 16;
   static constexpr int kAccumulators = 4;
   static constexpr int kFusedRows = 4;
-  static constexpr bool kManyRegisters = false;
   __m256 a, b;  // channels 0..7, 8..15
 
   static Vec Zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
@@ -57,48 +56,8 @@ struct Vec {
   // Irregular codes: see base/fp8_code.h.
   static Vec FixFp8(Vec w) { return {Fix8(w.a), Fix8(w.b)}; }
   static Vec LoadBf16(const uint16_t* p) { return {Load8(p), Load8(p + 8)}; }
-  static Vec SetPair(const float* p) {
-    const __m256 v = _mm256_castpd_ps(_mm256_broadcast_sd(reinterpret_cast<const double*>(p)));
-    return {v, v};
-  }
-  static Vec PairSums(Vec x, Vec y) { return {PairSums8(x.a, x.b), PairSums8(y.a, y.b)}; }
-  static Vec SwapHalves(Vec x) { return {x.b, x.a}; }
-  static Vec LoadFirst(const float* p, int n) {
-    return {_mm256_maskload_ps(p, First8(n)), _mm256_maskload_ps(p + 8, First8(n - 8))};
-  }
-  void StoreFirst(float* p, int n) const {
-    _mm256_maskstore_ps(p, First8(n), a);
-    _mm256_maskstore_ps(p + 8, First8(n - 8), b);
-  }
-  static void WidenBf16(const uint16_t* p, float* out) {
-    for (int i = 0; i < 32; i += 8) _mm256_storeu_ps(out + i, Load8(p + i));
-  }
-  static void SplitBf16(const uint16_t* p, float* out) {
-    const __m256i high = _mm256_set1_epi32(static_cast<int>(0xffff0000u));
-    for (int i = 0; i < 2; ++i) {
-      const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 16 * i));
-      _mm256_storeu_ps(out + 8 * i, _mm256_castsi256_ps(_mm256_slli_epi32(x, 16)));
-      _mm256_storeu_ps(out + 16 + 8 * i, _mm256_castsi256_ps(_mm256_and_si256(x, high)));
-    }
-  }
-  static void WidenFp8(const uint8_t* p, float scale, float* out) {
-    const __m256 s = _mm256_set1_ps(scale), unit = _mm256_set1_ps(256.0f);
-    for (int i = 0; i < 32; i += 8) {
-      const __m128i codes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p + i));
-      const __m128i words = _mm_srai_epi16(_mm_unpacklo_epi8(_mm_setzero_si128(), codes), 1);
-      const __m128i half = _mm_and_si128(words, _mm_set1_epi16(static_cast<short>(0xbf80)));
-      _mm256_storeu_ps(out + i, _mm256_mul_ps(_mm256_mul_ps(_mm256_cvtph_ps(half), unit), s));
-    }
-  }
 
  private:
-  static __m256 PairSums8(__m256 x, __m256 y) {
-    const __m256 sums = _mm256_hadd_ps(x, y);  // x0 x1 y0 y1 || x2 x3 y2 y3, each a sum of two
-    return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(sums), _MM_SHUFFLE(3, 1, 2, 0)));
-  }
-  static __m256i First8(int n) {
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-  }
   static __m256 Scale8(__m256 x, __m256 n) {
     return _mm256_castsi256_ps(
         _mm256_add_epi32(_mm256_castps_si256(x), _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23)));

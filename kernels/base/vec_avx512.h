@@ -11,7 +11,6 @@ struct Vec {
   static constexpr int kLanes = 16;
   static constexpr int kAccumulators = 20;  // of a register block that also decodes
   static constexpr int kFusedRows = 8;      // more rows share a decoded block
-  static constexpr bool kManyRegisters = true;
   __m512 v;
 
   static Vec Zero() { return {_mm512_setzero_ps()}; }
@@ -65,54 +64,8 @@ struct Vec {
     const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
     return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16))};
   }
-  static Vec SetPair(const float* p) {
-    return {_mm512_castpd_ps(_mm512_set1_pd(*reinterpret_cast<const double*>(p)))};
-  }
-  static Vec PairSums(Vec x, Vec y) {
-    const __m512i even =
-        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-    const __m512i odd = _mm512_or_si512(even, _mm512_set1_epi32(1));
-    return {_mm512_add_ps(_mm512_permutex2var_ps(x.v, even, y.v),
-                          _mm512_permutex2var_ps(x.v, odd, y.v))};
-  }
-  static Vec SwapHalves(Vec x) { return {_mm512_shuffle_f32x4(x.v, x.v, _MM_SHUFFLE(1, 0, 3, 2))}; }
-  static Vec LoadFirst(const float* p, int n) {
-    return {_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p)};
-  }
-  void StoreFirst(float* p, int n) const {
-    _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), v);
-  }
-  // One permute per 16 values: words go to the upper halves, the lower ones are zeroed.
-  static void WidenBf16(const uint16_t* p, float* out) {
-    const __m512i x = _mm512_loadu_si512(p);
-    const __m512i low = WordsToUpperHalves(0), high = WordsToUpperHalves(16);
-    _mm512_storeu_si512(out, _mm512_maskz_permutexvar_epi16(0xaaaaaaaau, low, x));
-    _mm512_storeu_si512(out + 16, _mm512_maskz_permutexvar_epi16(0xaaaaaaaau, high, x));
-  }
-  static void SplitBf16(const uint16_t* p, float* out) {
-    Vec w[2];
-    Split(_mm512_loadu_si512(p), w);
-    w[0].Store(out);
-    w[1].Store(out + 16);
-  }
-  static void WidenFp8(const uint8_t* p, float scale, float* out) {
-    const __m256i codes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-    const __m512i words = _mm512_srai_epi16(_mm512_slli_epi16(_mm512_cvtepu8_epi16(codes), 8), 1);
-    // As half floats these are the values times 2^-8.
-    const __m512i half = _mm512_and_si512(words, _mm512_set1_epi16(static_cast<short>(0xbf80)));
-    const __m512 unit = _mm512_set1_ps(256.0f), s = _mm512_set1_ps(scale);
-    const __m512 a = _mm512_cvtph_ps(_mm512_castsi512_si256(half)),
-                 b = _mm512_cvtph_ps(_mm512_extracti64x4_epi64(half, 1));
-    _mm512_storeu_ps(out, _mm512_mul_ps(_mm512_mul_ps(a, unit), s));
-    _mm512_storeu_ps(out + 16, _mm512_mul_ps(_mm512_mul_ps(b, unit), s));
-  }
 
  private:
-  // Index of vpermw that puts words first .. first + 15 into the odd positions.
-  static __m512i WordsToUpperHalves(int first) {
-    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    return _mm512_slli_epi32(_mm512_add_epi32(lane, _mm512_set1_epi32(first)), 16);
-  }
   static void Split(__m512i pairs, Vec* w) {
     w[0].v = _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16));
     w[1].v = _mm512_castsi512_ps(

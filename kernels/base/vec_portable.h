@@ -14,7 +14,6 @@ struct Vec {
   static constexpr int kLanes = 16;
   static constexpr int kAccumulators = 4;  // what the register file holds beside operands
   static constexpr int kFusedRows = 4;
-  static constexpr bool kManyRegisters = false;  // 24 accumulators stay in registers
   float v[16];
 
   static Vec Zero() { return Set1(0); }
@@ -88,37 +87,6 @@ struct Vec {
   // Sixteen consecutive bf16.
   static Vec LoadBf16(const uint16_t* p) {
     return Each([&](int i) { return kernels::DecodeBf16(p[i]); });
-  }
-  // p[0] in the even lanes, p[1] in the odd ones.
-  static Vec SetPair(const float* p) {
-    return Each([&](int i) { return p[i & 1]; });
-  }
-  // Sums of neighbouring lanes: those of a, then those of b.
-  static Vec PairSums(Vec a, Vec b) {
-    return Each([&](int i) {
-      const float* x = i < 8 ? a.v + 2 * i : b.v + 2 * (i - 8);
-      return x[0] + x[1];
-    });
-  }
-  static Vec SwapHalves(Vec a) {
-    return Each([&](int i) { return a.v[i ^ 8]; });
-  }
-  // Only the first n lanes are read or written; the others are zero.
-  static Vec LoadFirst(const float* p, int n) {
-    return Each([&](int i) { return i < n ? p[i] : 0.0f; });
-  }
-  void StoreFirst(float* p, int n) const { std::memcpy(p, v, sizeof(float) * n); }
-  // 32 bf16 to float32.
-  static void WidenBf16(const uint16_t* p, float* out) {
-    for (int i = 0; i < 32; ++i) out[i] = kernels::DecodeBf16(p[i]);
-  }
-  // The same, the even ones first, then the odd ones: half the work.
-  static void SplitBf16(const uint16_t* p, float* out) {
-    for (int i = 0; i < 32; ++i) out[i % 2 * 16 + i / 2] = kernels::DecodeBf16(p[i]);
-  }
-  // 32 e4m3 codes to float32, times scale.
-  static void WidenFp8(const uint8_t* p, float scale, float* out) {
-    for (int i = 0; i < 32; ++i) out[i] = DecodeE4m3(p[i]) * scale;
   }
 };
 

@@ -14,7 +14,6 @@ template <class V>
 struct GqaPage {
   using F8 = float __attribute__((vector_size(32)));
   using U8 = uint32_t __attribute__((vector_size(32)));
-  using H8 = uint16_t __attribute__((vector_size(16)));
 
   static float Value(const uint8_t* p, int i, bool bf16) {
     if (!bf16) {
@@ -25,17 +24,6 @@ struct GqaPage {
     uint16_t bits;
     std::memcpy(&bits, p + 2 * static_cast<int64_t>(i), 2);
     return DecodeBf16(bits);
-  }
-  template <bool kBf16>
-  static void Load(const uint8_t* p, int i, F8* out) {
-    if constexpr (kBf16) {
-      H8 half;
-      std::memcpy(&half, p + 2 * static_cast<int64_t>(i), sizeof(half));
-      const U8 bits = __builtin_convertvector(half, U8) << 16;
-      std::memcpy(out, &bits, sizeof(bits));
-    } else {
-      std::memcpy(out, p + 4 * static_cast<int64_t>(i), sizeof(F8));
-    }
   }
   static void Transpose(F8* r) {
     F8 t[8], u[8];
@@ -59,15 +47,28 @@ struct GqaPage {
   // keys [head_dim][64]: tokens 0 .. tokens - 1, then zeros up to a multiple of 16.
   template <bool kBf16>
   static void Keys(const GqaSplitParams& p, const uint8_t* page, int tokens, float* keys) {
-    const int whole_tokens = tokens / 8 * 8, whole_dims = p.head_dim / 8 * 8;
+    // Eight tokens times eight words of 4 bytes: a float32, or two bf16 channels.
+    constexpr int kDims = kBf16 ? 16 : 8, kBytes = kBf16 ? 2 : 4;
+    const int whole_tokens = tokens / 8 * 8, whole_dims = p.head_dim / kDims * kDims;
     for (int t = 0; t < whole_tokens; t += 8) {
       const uint8_t* from = page + t * p.token_stride;
-      for (int d = 0; d < whole_dims; d += 8) {
+      for (int d = 0; d < whole_dims; d += kDims) {
         F8 block[8];
-        for (int i = 0; i < 8; ++i) Load<kBf16>(from + i * p.token_stride, d, &block[i]);
-        Transpose(block);
         for (int i = 0; i < 8; ++i)
-          std::memcpy(keys + (d + i) * kGqaPageTokens + t, &block[i], sizeof(F8));
+          std::memcpy(&block[i], from + i * p.token_stride + d * kBytes, sizeof(F8));
+        Transpose(block);
+        float* out = keys + d * kGqaPageTokens + t;
+        for (int i = 0; i < 8; ++i) {
+          if constexpr (kBf16) {
+            U8 pairs;
+            std::memcpy(&pairs, &block[i], sizeof(pairs));
+            const U8 even = pairs << 16, odd = pairs & 0xffff0000u;
+            std::memcpy(out + 2 * i * kGqaPageTokens, &even, sizeof(even));
+            std::memcpy(out + (2 * i + 1) * kGqaPageTokens, &odd, sizeof(odd));
+          } else {
+            std::memcpy(out + i * kGqaPageTokens, &block[i], sizeof(F8));
+          }
+        }
       }
       for (int d = whole_dims; d < p.head_dim; ++d)
         for (int i = 0; i < 8; ++i)

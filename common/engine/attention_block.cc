@@ -41,6 +41,42 @@ void WriteKv(const StepContext& ctx, int layer, const AttentionWeights& w, float
   }
 }
 
+// Queries into the latent space, attention there, and values out of it.
+void AttendGenerated(const StepContext& ctx, int layer, const AttentionWeights& w,
+                     const RowRun& run, const float* q, float* out) {
+  const ModelConfig& c = ctx.config;
+  const int heads = c.num_heads;
+  const int64_t head_dim = c.qk_nope_head_dim + c.qk_rope_head_dim, latent = c.kv_lora_rank;
+  std::vector<kernels::GemmParams> gemms(heads);
+  for (int begin = run.begin; begin < run.begin + run.count; begin += kRowBlock) {
+    const int count = std::min(kRowBlock, run.begin + run.count - begin);
+    float* q_latent = ctx.a.q_latent.Get(count * heads * latent);
+    float* mixed = ctx.a.mixed.Get(count * heads * latent);
+    for (int h = 0; h < heads; ++h) {
+      gemms[h] = {.w = w.uk[h].m,
+                  .x = q + begin * heads * head_dim + h * head_dim,
+                  .out = q_latent + h * latent,
+                  .rows = count,
+                  .x_stride = heads * head_dim,
+                  .out_stride = heads * latent};
+    }
+    RunGemms(ctx.pool, ctx.isa, gemms);
+    RoundOperands(ctx, q_latent, count * heads * latent);
+    AttendLatents(ctx, layer, begin, count, q_latent, q, mixed);
+    RoundOperands(ctx, mixed, count * heads * latent);
+    const int64_t out_stride = static_cast<int64_t>(heads) * c.v_head_dim;
+    for (int h = 0; h < heads; ++h) {
+      gemms[h] = {.w = w.uv[h].m,
+                  .x = mixed + h * latent,
+                  .out = out + begin * out_stride + h * c.v_head_dim,
+                  .rows = count,
+                  .x_stride = heads * latent,
+                  .out_stride = out_stride};
+    }
+    RunGemms(ctx.pool, ctx.isa, gemms);
+  }
+}
+
 }  // namespace
 
 void RoundOperands(const StepContext& ctx, float* values, int64_t count) {
@@ -50,8 +86,7 @@ void RoundOperands(const StepContext& ctx, float* values, int64_t count) {
 void AttentionBlock(const StepContext& ctx, int layer, const AttentionWeights& w, float* x) {
   const ModelConfig& c = ctx.config;
   const int rows = ctx.rows.count, heads = c.num_heads, half = ctx.rows.half;
-  const int64_t head_dim = c.qk_nope_head_dim + c.qk_rope_head_dim, latent = c.kv_lora_rank,
-                hidden = c.hidden_size;
+  const int64_t head_dim = c.qk_nope_head_dim + c.qk_rope_head_dim, hidden = c.hidden_size;
   float* norm = ctx.a.norm.Get(rows * hidden);
   float* q = ctx.a.q.Get(rows * heads * head_dim);
   float* kv = ctx.a.kv.Get(static_cast<int64_t>(rows) * c.KvWidth());
@@ -96,33 +131,12 @@ void AttentionBlock(const StepContext& ctx, int layer, const AttentionWeights& w
   RoundOperands(ctx, q, rows * heads * head_dim);
 
   float* out = ctx.a.heads.Get(static_cast<int64_t>(rows) * heads * c.v_head_dim);
-  std::vector<kernels::GemmParams> gemms(heads);
-  for (int begin = 0; begin < rows; begin += kRowBlock) {
-    const int count = std::min(kRowBlock, rows - begin);
-    float* q_latent = ctx.a.q_latent.Get(count * heads * latent);
-    float* mixed = ctx.a.mixed.Get(count * heads * latent);
-    for (int h = 0; h < heads; ++h) {
-      gemms[h] = {.w = w.uk[h].m,
-                  .x = q + begin * heads * head_dim + h * head_dim,
-                  .out = q_latent + h * latent,
-                  .rows = count,
-                  .x_stride = heads * head_dim,
-                  .out_stride = heads * latent};
+  for (const RowRun& run : ctx.rows.runs) {
+    if (run.kind == RowKind::kPrompt) {
+      AttendPrompt(ctx, layer, w, run, q, out);
+    } else {
+      AttendGenerated(ctx, layer, w, run, q, out);
     }
-    RunGemms(ctx.pool, ctx.isa, gemms);
-    RoundOperands(ctx, q_latent, count * heads * latent);
-    AttendLatents(ctx, layer, begin, count, q_latent, q, mixed);
-    RoundOperands(ctx, mixed, count * heads * latent);
-    const int64_t out_stride = static_cast<int64_t>(heads) * c.v_head_dim;
-    for (int h = 0; h < heads; ++h) {
-      gemms[h] = {.w = w.uv[h].m,
-                  .x = mixed + h * latent,
-                  .out = out + begin * out_stride + h * c.v_head_dim,
-                  .rows = count,
-                  .x_stride = heads * latent,
-                  .out_stride = out_stride};
-    }
-    RunGemms(ctx.pool, ctx.isa, gemms);
   }
   RoundOperands(ctx, out, static_cast<int64_t>(rows) * heads * c.v_head_dim);
   float* block = ctx.a.block.Get(rows * hidden);

@@ -105,7 +105,16 @@ void Forward::Impl::PlaceRows(std::span<const SequenceChunk> chunks) {
   rows.half = half;
   rows.position.clear();
   rows.pages.clear();
+  rows.runs.clear();
   for (const SequenceChunk& chunk : chunks) {
+    const int begin = static_cast<int>(rows.position.size());
+    const int count = static_cast<int>(chunk.tokens.size());
+    if (chunk.kind == RowKind::kGenerated && !rows.runs.empty() &&
+        rows.runs.back().kind == RowKind::kGenerated) {
+      rows.runs.back().count += count;
+    } else {
+      rows.runs.push_back({begin, count, chunk.kind});
+    }
     for (size_t t = 0; t < chunk.tokens.size(); ++t) {
       rows.position.push_back(chunk.start + static_cast<int64_t>(t));
       rows.pages.push_back(chunk.pages.data());

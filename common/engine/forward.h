@@ -19,14 +19,21 @@
 
 namespace conclave {
 
+// Which form of latent attention computes a row; it decides the row's bits, so it belongs to the
+// token and not to the worker. A token of a prompt is kPrompt (keys and values expanded), whatever
+// the chunking; a token that was generated is kGenerated (absorbed form), also when it is computed
+// again, many rows at once. With grouped heads both are the same.
+enum class RowKind : uint8_t { kPrompt, kGenerated };
+
 // Consecutive new tokens of one sequence: positions start .. start + tokens.size() - 1. Earlier
 // positions must be in the cache already. `pages` covers positions 0 .. end.
 struct SequenceChunk {
   std::span<const TokenId> tokens;
   int start = 0;
   std::span<const int32_t> pages;  // page of position p: pages[p / kPageTokens]
-  bool all_logits = false;         // logits of every row, else of the last one only
-  bool want_logits = true;         // false: no logits at all (a middle chunk of a prompt)
+  RowKind kind = RowKind::kPrompt;
+  bool all_logits = false;  // logits of every row, else of the last one only
+  bool want_logits = true;  // false: no logits at all (a middle chunk of a prompt)
 };
 
 // What golden tests look at; off in serving. All float32, rows in batch order. After MtpStep:

@@ -15,6 +15,7 @@ int64_t LayerBytes(const LayerWeights& w) {
                   w.ffn.Bytes() + g.q.Bytes() + g.k.Bytes() + g.v.Bytes() + g.o.Bytes();
   for (const Linear& head : a.uk) bytes += head.Bytes();
   for (const Linear& head : a.uv) bytes += head.Bytes();
+  for (const Linear& head : a.k_up) bytes += head.Bytes();
   bytes += 4 * (a.input_norm.size() + a.q_a_norm.size() + a.kv_a_norm.size() + w.post_norm.size() +
                 w.router_bias.size() + g.input_norm.size() + g.q_bias.size() + g.k_bias.size() +
                 g.v_bias.size());

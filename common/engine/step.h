@@ -10,9 +10,17 @@
 
 namespace conclave {
 
+// Consecutive rows of one kind; with kPrompt they are one sequence's, at consecutive positions.
+struct RowRun {
+  int begin = 0;
+  int count = 0;
+  RowKind kind = RowKind::kPrompt;
+};
+
 // Where each row of the batch lies.
 struct StepRows {
   int count = 0;
+  std::vector<RowRun> runs;
   int half = 0;                       // rotary pairs
   std::vector<int64_t> position;      // [count]
   std::vector<const int32_t*> pages;  // [count], of the row's sequence
@@ -64,9 +72,14 @@ void RoundOperands(const StepContext& ctx, float* values, int64_t count);
 // x += attention(norm(x)); writes the KV of all rows into layer `layer` and calls on_layer_kv.
 void AttentionBlock(const StepContext& ctx, int layer, const AttentionWeights& weights, float* x);
 
-// Attention of rows [row_begin, row_begin + row_count) over layer `layer` of the cache: q_latent
-// [row_count, heads, kv_lora] and the rotary part of q [rows, heads, nope + rope] give mixed
-// [row_count, heads, kv_lora].
+// Attention of one prompt's rows over layer `layer` of the cache, in which their own KV is already:
+// q [rows, heads, nope + rope] gives out [rows, heads, v], of all rows of the step.
+void AttendPrompt(const StepContext& ctx, int layer, const AttentionWeights& weights,
+                  const RowRun& run, const float* q, float* out);
+
+// The absorbed form: attention of rows [row_begin, row_begin + row_count) over layer `layer` of the
+// cache: q_latent [row_count, heads, kv_lora] and the rotary part of q [rows, heads, nope + rope]
+// give mixed [row_count, heads, kv_lora].
 void AttendLatents(const StepContext& ctx, int layer, int row_begin, int row_count,
                    const float* q_latent, const float* q, float* mixed);
 

@@ -30,12 +30,12 @@ struct Runner {
     return runner;
   }
 
-  SequenceChunk Chunk(std::span<const TokenId> tokens, int start) const {
-    return {.tokens = tokens, .start = start, .pages = pages, .all_logits = true};
+  SequenceChunk Chunk(std::span<const TokenId> tokens, int start, RowKind kind) const {
+    return {.tokens = tokens, .start = start, .pages = pages, .kind = kind, .all_logits = true};
   }
-  absl::StatusOr<StepResult> Step(std::span<const TokenId> tokens, int start,
+  absl::StatusOr<StepResult> Step(std::span<const TokenId> tokens, int start, RowKind kind,
                                   ForwardTrace* trace = nullptr) {
-    const SequenceChunk chunk = Chunk(tokens, start);
+    const SequenceChunk chunk = Chunk(tokens, start, kind);
     return forward->Step({&chunk, 1}, {.trace = trace});
   }
   std::vector<float> ReadKv(int layer, int tokens) const {
@@ -77,15 +77,16 @@ absl::StatusOr<VerifyRun> RunForVerify(const VerifyRequest& request, const Golde
   ThreadPool pool(request.threads);
 
   ASSIGN_OR_RETURN(const auto whole, Runner::Create(run.model, pool, total));
-  ASSIGN_OR_RETURN(run.one_pass, whole->Step(run.prompt, 0, &run.trace));
+  ASSIGN_OR_RETURN(run.one_pass, whole->Step(run.prompt, 0, RowKind::kPrompt, &run.trace));
   for (int layer = 0; layer < run.model->config().num_layers; ++layer)
     run.kv.push_back(whole->ReadKv(layer, tokens));
 
   ASSIGN_OR_RETURN(const auto pieces, Runner::Create(run.model, pool, total));
   for (int start = 0; start < tokens; start += request.chunk_tokens) {
     const int count = std::min(request.chunk_tokens, tokens - start);
-    ASSIGN_OR_RETURN(const StepResult part,
-                     pieces->Step(std::span(run.prompt).subspan(start, count), start));
+    ASSIGN_OR_RETURN(
+        const StepResult part,
+        pieces->Step(std::span(run.prompt).subspan(start, count), start, RowKind::kPrompt));
     Append(part, &run.in_chunks);
   }
 
@@ -95,16 +96,18 @@ absl::StatusOr<VerifyRun> RunForVerify(const VerifyRequest& request, const Golde
   run.decoded.logits.assign(run.in_chunks.logits.end() - vocab, run.in_chunks.logits.end());
   run.decoded.hidden.assign(run.in_chunks.hidden.end() - hidden, run.in_chunks.hidden.end());
   for (size_t i = 0; i + 1 < run.greedy.size(); ++i) {
-    ASSIGN_OR_RETURN(const StepResult step,
-                     pieces->Step({&run.greedy[i], 1}, tokens + static_cast<int>(i)));
+    ASSIGN_OR_RETURN(
+        const StepResult step,
+        pieces->Step({&run.greedy[i], 1}, tokens + static_cast<int>(i), RowKind::kGenerated));
     Append(step, &run.decoded);
   }
 
   if (run.model->has_mtp() && golden.Has("mtp.input_ids")) {
     ASSIGN_OR_RETURN(const auto ids, golden.Integers("mtp.input_ids", {tokens}));
     const std::vector<TokenId> next(ids.begin(), ids.end());
-    ASSIGN_OR_RETURN(run.mtp, whole->forward->MtpStep(whole->Chunk(next, 0), run.one_pass.hidden,
-                                                      {.trace = &run.mtp_trace}));
+    ASSIGN_OR_RETURN(run.mtp,
+                     whole->forward->MtpStep(whole->Chunk(next, 0, RowKind::kPrompt),
+                                             run.one_pass.hidden, {.trace = &run.mtp_trace}));
     run.kv.push_back(whole->ReadKv(run.model->config().num_layers, tokens));
   }
   return run;

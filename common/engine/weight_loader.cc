@@ -118,7 +118,10 @@ absl::Status WeightLoader::LoadKvB(const std::string& name, AttentionWeights* at
                      PackPart(source, h * per_head, c.qk_nope_head_dim, true, Precision::kExact));
     ASSIGN_OR_RETURN(Linear uv, PackPart(source, h * per_head + c.qk_nope_head_dim, c.v_head_dim,
                                          false, Precision::kExact));
+    ASSIGN_OR_RETURN(Linear k_up,
+                     PackPart(source, h * per_head, c.qk_nope_head_dim, false, Precision::kExact));
     attention->uk.push_back(std::move(uk));
+    attention->k_up.push_back(std::move(k_up));
     attention->uv.push_back(std::move(uv));
   }
   ReleasePages(source.view);

@@ -35,8 +35,8 @@ struct Embedding {
   void Read(int64_t id, float* out) const;
 };
 
-// kv_b_proj is kept once per head in each of its two roles: W_uk takes q_nope into the latent
-// space, W_uv takes the mixed latents out of it.
+// kv_b_proj is kept per head: W_uk takes q_nope into the latent space, its transpose expands
+// latents to keys, W_uv takes latents, mixed or not, to values.
 struct AttentionWeights {
   std::vector<float> input_norm;  // [hidden]
   Linear q_a;                     // [q_lora, hidden]; empty without q_lora
@@ -46,6 +46,7 @@ struct AttentionWeights {
   std::vector<float> kv_a_norm;   // [kv_lora]
   std::vector<Linear> uk;         // [heads] of [kv_lora, nope]
   std::vector<Linear> uv;         // [heads] of [v, kv_lora]
+  std::vector<Linear> k_up;       // [heads] of [nope, kv_lora]: uk transposed
   Linear o;                       // [hidden, heads * v]
 };
 

@@ -106,7 +106,8 @@ class Bench {
       for (int s = 0; s < batch; ++s) {
         chunks.push_back({.tokens = std::span(tokens).subspan(s, 1),
                           .start = context + i % kDecodeTokens,
-                          .pages = std::span(pages).subspan(s * pages_each, pages_each)});
+                          .pages = std::span(pages).subspan(s * pages_each, pages_each),
+                          .kind = RowKind::kGenerated});
       }
       return forward_.Step(chunks, {}).status();
     };

@@ -1,4 +1,5 @@
 #include "kernels/attention/mla_kernel.h"
+#include "kernels/attention/mla_prompt_kernel.h"
 #if defined(__x86_64__)
 #include "kernels/attention/tile_ops_avx2.h"
 #endif
@@ -8,9 +9,15 @@ namespace conclave::kernels {
 #if defined(__x86_64__)
 void MlaSplitAvx2(const MlaSplitParams& params) { MlaKernel<avx2::TileOps>::Run(params); }
 void MlaMergeAvx2(const MlaMergeParams& params) { MlaKernel<avx2::TileOps>::Merge(params); }
+void MlaPromptAvx2(const MlaPromptParams& params) { MlaPromptKernel<avx2::TileOps>::Run(params); }
+void MlaDecodePageAvx2(const MlaDecodeParams& params) {
+  MlaPromptKernel<avx2::TileOps>::DecodePage(params);
+}
 #else
 void MlaSplitAvx2(const MlaSplitParams& params) { MlaSplitPortable(params); }
 void MlaMergeAvx2(const MlaMergeParams& params) { MlaMergePortable(params); }
+void MlaPromptAvx2(const MlaPromptParams& params) { MlaPromptPortable(params); }
+void MlaDecodePageAvx2(const MlaDecodeParams& params) { MlaDecodePagePortable(params); }
 #endif
 
 }  // namespace conclave::kernels

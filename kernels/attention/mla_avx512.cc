@@ -1,4 +1,5 @@
 #include "kernels/attention/mla_kernel.h"
+#include "kernels/attention/mla_prompt_kernel.h"
 #if defined(__x86_64__)
 #include "kernels/attention/tile_ops_avx512.h"
 #endif
@@ -8,9 +9,17 @@ namespace conclave::kernels {
 #if defined(__x86_64__)
 void MlaSplitAvx512(const MlaSplitParams& params) { MlaKernel<avx512::TileOps>::Run(params); }
 void MlaMergeAvx512(const MlaMergeParams& params) { MlaKernel<avx512::TileOps>::Merge(params); }
+void MlaPromptAvx512(const MlaPromptParams& params) {
+  MlaPromptKernel<avx512::TileOps>::Run(params);
+}
+void MlaDecodePageAvx512(const MlaDecodeParams& params) {
+  MlaPromptKernel<avx512::TileOps>::DecodePage(params);
+}
 #else
 void MlaSplitAvx512(const MlaSplitParams& params) { MlaSplitPortable(params); }
 void MlaMergeAvx512(const MlaMergeParams& params) { MlaMergePortable(params); }
+void MlaPromptAvx512(const MlaPromptParams& params) { MlaPromptPortable(params); }
+void MlaDecodePageAvx512(const MlaDecodeParams& params) { MlaDecodePagePortable(params); }
 #endif
 
 }  // namespace conclave::kernels

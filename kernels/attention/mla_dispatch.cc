@@ -24,4 +24,26 @@ void MlaMerge(const MlaMergeParams& params, Isa isa) {
   }
 }
 
+void MlaPrompt(const MlaPromptParams& params, Isa isa) {
+  switch (isa) {
+    case Isa::kAvx512:
+      return MlaPromptAvx512(params);
+    case Isa::kAvx2:
+      return MlaPromptAvx2(params);
+    case Isa::kPortable:
+      return MlaPromptPortable(params);
+  }
+}
+
+void MlaDecodePage(const MlaDecodeParams& params, Isa isa) {
+  switch (isa) {
+    case Isa::kAvx512:
+      return MlaDecodePageAvx512(params);
+    case Isa::kAvx2:
+      return MlaDecodePageAvx2(params);
+    case Isa::kPortable:
+      return MlaDecodePagePortable(params);
+  }
+}
+
 }  // namespace conclave::kernels

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/attention/mla.h"
+#include "kernels/attention/mla_prompt.h"
 
 namespace conclave::kernels {
 
@@ -11,6 +12,12 @@ void MlaSplitAvx512(const MlaSplitParams& params);
 void MlaMergePortable(const MlaMergeParams& params);
 void MlaMergeAvx2(const MlaMergeParams& params);
 void MlaMergeAvx512(const MlaMergeParams& params);
+void MlaPromptPortable(const MlaPromptParams& params);
+void MlaPromptAvx2(const MlaPromptParams& params);
+void MlaPromptAvx512(const MlaPromptParams& params);
+void MlaDecodePagePortable(const MlaDecodeParams& params);
+void MlaDecodePageAvx2(const MlaDecodeParams& params);
+void MlaDecodePageAvx512(const MlaDecodeParams& params);
 
 // Up to 8 heads share 16 lanes with two channels each.
 constexpr bool MlaInPairs(int heads, int width) { return heads <= 8 && width % 2 == 0; }

@@ -74,7 +74,7 @@ struct MlaKernel {
       float* current = pages.buffer + pages.current * page_floats;
       float* other = pages.buffer + (1 - pages.current) * page_floats;
       if (pages.ready != page || pages.ready_tokens < tokens)
-        PageCopy<O>::Run(p.shape, page, tokens, current, stride);
+        PageCopy<O>::Run(p.shape, page, tokens, current, stride, MlaSplitOrder(p.shape));
       pages.ready = nullptr;
       if (!fed || later == nullptr) {
         FetchFeed feed{later, later == nullptr ? 0 : later_tokens * p.shape.TokenBytes() / 64};

@@ -66,6 +66,29 @@ void MlaNormalise(const float* partial, const MlaCacheShape& shape, int heads, i
   }
 }
 
+int64_t MlaPromptStride(int width, int channels) { return TileStride(width + channels); }
+
+void MlaPackPromptQuery(const MlaPromptQueryParams& p) {
+  const float scale = p.scale * kLog2e;
+  for (int row = 0; row < p.rows; row += kMlaPromptRows) {
+    float* block = p.out + static_cast<int64_t>(row) * p.width;
+    if (p.rows - row < kMlaPromptRows)
+      std::memset(block, 0, sizeof(float) * kMlaPromptRows * p.width);
+    for (int i = 0; i < kMlaPromptRows && row + i < p.rows; ++i) {
+      const float* q = p.q + (row + i) * p.row_stride;
+      for (int d = 0; d < p.width; ++d) block[d * kMlaPromptRows + i] = q[d] * scale;
+    }
+  }
+}
+
+void MlaPromptFinish(const MlaPromptParams& p) {
+  for (int row = 0; row < p.rows; ++row) {
+    const float inverse = 1 / p.sum[row];
+    float* mix = p.mix + row * p.mix_stride;
+    for (int c = 0; c < p.channels; ++c) mix[c] *= inverse;
+  }
+}
+
 void MlaEncodeToken(const MlaCacheShape& s, const float* values, uint8_t* token) {
   const auto store_bf16 = [](const float* from, int count, uint8_t* to) {
     for (int i = 0; i < count; ++i) {

@@ -1,9 +1,16 @@
 #include "kernels/attention/mla_kernel.h"
+#include "kernels/attention/mla_prompt_kernel.h"
 #include "kernels/attention/tile_ops_portable.h"
 
 namespace conclave::kernels {
 
 void MlaSplitPortable(const MlaSplitParams& params) { MlaKernel<portable::TileOps>::Run(params); }
 void MlaMergePortable(const MlaMergeParams& params) { MlaKernel<portable::TileOps>::Merge(params); }
+void MlaPromptPortable(const MlaPromptParams& params) {
+  MlaPromptKernel<portable::TileOps>::Run(params);
+}
+void MlaDecodePagePortable(const MlaDecodeParams& params) {
+  MlaPromptKernel<portable::TileOps>::DecodePage(params);
+}
 
 }  // namespace conclave::kernels

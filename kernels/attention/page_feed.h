@@ -45,7 +45,7 @@ struct FetchFeed {
   }
 };
 
-// Every type and width; `out` [tokens, stride].
+// Every type and width; `out` [tokens, stride], in split order or as cached.
 template <class O>
 struct PageCopy {
   static void Bf16(const uint8_t* from, int count, float* out) {
@@ -71,11 +71,13 @@ struct PageCopy {
   }
 
   static void Run(const MlaCacheShape& shape, const uint8_t* page, int tokens, float* out,
-                  int64_t stride) {
+                  int64_t stride, bool split) {
     const int64_t token_bytes = shape.TokenBytes();
     const int width = shape.latent + shape.rope;
     for (int t = 0; t < tokens; ++t, page += token_bytes, out += stride) {
-      if (MlaSplitOrder(shape)) {
+      if (shape.type == KvType::kF32) {
+        std::memcpy(out, page, sizeof(float) * width);
+      } else if (split) {
         for (int i = 0; i < width; i += 32)
           O::SplitBf16(reinterpret_cast<const uint16_t*>(page) + i, out + i);
       } else if (shape.type == KvType::kBf16) {

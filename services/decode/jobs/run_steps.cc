@@ -65,7 +65,8 @@ void RunSteps::Step(std::vector<SequencePtr>& running) {
     const Sequence& sequence = *running[i];
     chunks.push_back({.tokens = std::span<const TokenId>(&sequence.last_token, 1),
                       .start = sequence.LastPosition(),
-                      .pages = sequence.pages});
+                      .pages = sequence.pages,
+                      .kind = RowKind::kGenerated});
   }
   const SteadyTime started = Now();
   const auto result = forward_.Step(chunks, {.deadline = After(limits_.step_timeout)});

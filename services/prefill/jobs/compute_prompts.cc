@@ -70,6 +70,7 @@ void ComputePrompts::Step(std::vector<PromptPtr>& computing) {
                                              static_cast<size_t>(planned.tokens)),
                       .start = prompt.computed,
                       .pages = prompt.pages,
+                      .kind = RowKind::kPrompt,
                       .want_logits = planned.tokens == prompt.remaining()});
   }
   const auto push_layer = [&](int layer) {

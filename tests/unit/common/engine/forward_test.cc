@@ -61,35 +61,51 @@ TEST_P(ForwardBits, DoNotDependOnTheOtherSequences) {
   EXPECT_EQ(rows(103, 5), c_logits);
 }
 
-// Decode steps, alone and four at a time, against one prefill over the same tokens.
-TEST_P(ForwardBits, DecodeEqualsPrefill) {
+// Generated tokens: one at a time, four sequences a step and a prompt beside them, against the same
+// tokens computed again in one piece.
+TEST_P(ForwardBits, DecodeEqualsReplay) {
   Engine engine(model(), 2);
+  constexpr int kGenerated = 12;
   std::vector<std::vector<TokenId>> sequences;
+  std::vector<std::vector<int32_t>> pages;
   std::vector<std::vector<float>> expected;
+  std::vector<int> at(4);
   for (int s = 0; s < 4; ++s) {
     sequences.push_back(RandomTokens(60 + 7 * s, 10 + s));
-    expected.push_back(Engine(model()).Prefill(sequences[s], Pages(0, 2), 1000));
-  }
-  std::vector<std::vector<int32_t>> pages;
-  std::vector<size_t> at(4);
-  for (int s = 0; s < 4; ++s) {
+    at[s] = static_cast<int>(sequences[s].size()) - kGenerated;
+    const std::span<const TokenId> tokens(sequences[s]);
+    Engine other(model());
+    other.Prefill(tokens.first(at[s]), Pages(0, 2), 1000);
+    expected.push_back(
+        other.Prefill(tokens.subspan(at[s]), Pages(0, 2), 1000, at[s], RowKind::kGenerated));
     pages.push_back(Pages(2 * s, 2));
-    at[s] = sequences[s].size() - 12;
-    engine.Prefill(std::span(sequences[s]).first(at[s]), pages[s], 16);
+    engine.Prefill(tokens.first(at[s]), pages[s], 16);
   }
-  for (int step = 0; step < 12; ++step) {
+  const std::vector<TokenId> prompt = RandomTokens(kGenerated * 9, 20);
+  const std::vector<float> prompt_logits = Engine(model()).Prefill(prompt, Pages(0, 2), 1000);
+  const std::vector<int32_t> prompt_pages = Pages(8, 2);
+  for (int step = 0; step < kGenerated; ++step) {
     std::vector<SequenceChunk> chunks;
-    for (int s = 0; s < 4; ++s)
-      chunks.push_back({.tokens = {&sequences[s][at[s]], 1},
-                        .start = static_cast<int>(at[s]),
-                        .pages = pages[s]});
+    for (int s = 0; s < 4; ++s) {
+      if (s == 2) {
+        chunks.push_back({.tokens = std::span(prompt).subspan(step * 9, 9),
+                          .start = step * 9,
+                          .pages = prompt_pages});
+      }
+      chunks.push_back({.tokens = {&sequences[s][at[s] + step], 1},
+                        .start = at[s] + step,
+                        .pages = pages[s],
+                        .kind = RowKind::kGenerated});
+    }
     const auto result = engine.forward.Step(chunks, {});
     ASSERT_TRUE(result.ok()) << result.status();
-    for (int s = 0; s < 4; ++s, ++at[s - 1]) {
-      const auto want = expected[s].begin() + at[s] * vocab();
-      EXPECT_TRUE(std::equal(want, want + vocab(), result->logits.begin() + s * vocab()))
-          << "sequence " << s;
-    }
+    const auto same = [&](int row, const std::vector<float>& logits, int from) {
+      const auto want = logits.begin() + from * vocab();
+      return std::equal(want, want + vocab(), result->logits.begin() + row * vocab());
+    };
+    for (int s = 0; s < 4; ++s)
+      EXPECT_TRUE(same(s < 2 ? s : s + 1, expected[s], step)) << "sequence " << s;
+    EXPECT_TRUE(same(2, prompt_logits, step * 9 + 8)) << "the prompt";
   }
 }
 
@@ -105,7 +121,10 @@ TEST_P(ForwardBits, LongContextsAreSplitAlike) {
   Forward one(model(), *two.cache, single, experts);
   std::vector<SequenceChunk> rows;
   for (const int position : {2099, 1500, 700, 1900})
-    rows.push_back({.tokens = {&tokens[position], 1}, .start = position, .pages = pages});
+    rows.push_back({.tokens = {&tokens[position], 1},
+                    .start = position,
+                    .pages = pages,
+                    .kind = RowKind::kGenerated});
   for (size_t count : {1, 4}) {
     const auto expected = one.Step(std::span(rows).first(count), {});
     ASSERT_TRUE(expected.ok()) << expected.status();

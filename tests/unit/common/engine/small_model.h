@@ -55,13 +55,14 @@ struct Engine {
 
   // All logits of `tokens` at positions start.., cut into chunks.
   std::vector<float> Prefill(std::span<const TokenId> tokens, std::span<const int32_t> pages,
-                             int chunk, int start = 0) {
+                             int chunk, int start = 0, RowKind kind = RowKind::kPrompt) {
     std::vector<float> logits;
     for (size_t i = 0; i < tokens.size(); i += chunk) {
       const SequenceChunk piece{
           .tokens = tokens.subspan(i, std::min<size_t>(chunk, tokens.size() - i)),
           .start = start + static_cast<int>(i),
           .pages = pages,
+          .kind = kind,
           .all_logits = true};
       const auto result = forward.Step({&piece, 1}, {});
       EXPECT_TRUE(result.ok()) << result.status();

@@ -38,7 +38,7 @@ uint8_t Encode(double value) {
 
 // A Gaussian as a table of equally likely values (sums of uniform numbers: the shape is enough).
 std::vector<double> Gaussian() {
-  std::vector<double> values(4096);
+  std::vector<double> values(65536);
   uint64_t state = 88172645463325252u;
   for (double& value : values) {
     double sum = 0;
@@ -85,8 +85,8 @@ RandomCheckpoint::RandomCheckpoint(int64_t largest)
   uint64_t state = 1181783497276652981u;
   for (size_t i = 0; i < codes_.size(); ++i) {
     const uint64_t random = NextRandom(&state);
-    codes_[i] = codes[random >> 20 & 4095];
-    bf16_[i] = bf16[random >> 40 & 4095];
+    codes_[i] = codes[random >> 20 & 65535];
+    bf16_[i] = bf16[random >> 40 & 65535];
   }
 }
 

@@ -6,7 +6,8 @@
 // That rule has an implicit one in every mantissa, so the subnormal codes need care. m * 2^-9 with
 // m = 4..7 is 2^-7 * (1 + (2m - 8) / 8), which the rule can say. m = 0..3 takes the four mantissas
 // of exponent 0 that are then left over; such codes are "irregular", are rare (1 weight in 20,000
-// of a Gaussian block) and every group of four input channels of a panel that holds one is flagged.
+// of a Gaussian block) and every group of four input channels of a panel that holds one is flagged:
+// a GEMM adds, after the block's chain by the rule, the corrections of the flagged groups.
 #pragma once
 
 #include <bit>
@@ -17,6 +18,8 @@
 namespace conclave::kernels {
 
 inline constexpr float kFp8Shift = 256.0f;
+// What the rule makes of an irregular code is too large by this much.
+inline constexpr float kFp8Excess = 0x1p-15f + 0x1p-18f;
 
 // From e4m3 to the packed byte. `code` is not NaN.
 static constexpr uint8_t ToPackedFp8(uint8_t code) {

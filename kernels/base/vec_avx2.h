@@ -5,6 +5,8 @@
 
 #include <cstdint>
 
+#include "kernels/base/fp8_code.h"
+
 namespace conclave::kernels::avx2 {
 
 struct Vec {
@@ -26,6 +28,7 @@ struct Vec {
   static Vec Fma(Vec x, Vec y, Vec z) {
     return {_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)};
   }
+  static Vec FmaAll(const float* x, Vec y, Vec z) { return Fma(Set1(*x), y, z); }
   static Vec Add(Vec x, Vec y) { return {_mm256_add_ps(x.a, y.a), _mm256_add_ps(x.b, y.b)}; }
   static Vec Sub(Vec x, Vec y) { return {_mm256_sub_ps(x.a, y.a), _mm256_sub_ps(x.b, y.b)}; }
   static Vec Mul(Vec x, Vec y) { return {_mm256_mul_ps(x.a, y.a), _mm256_mul_ps(x.b, y.b)}; }
@@ -53,8 +56,8 @@ struct Vec {
     Decode8(a, w, &Vec::a);
     Decode8(b, w, &Vec::b);
   }
-  // Irregular codes: see base/fp8_code.h.
-  static Vec FixFp8(Vec w) { return {Fix8(w.a), Fix8(w.b)}; }
+  // What DecodeFp8's result lacks where the code is irregular, else 0: see base/fp8_code.h.
+  static Vec CorrectFp8(Vec w) { return {Correct8(w.a), Correct8(w.b)}; }
   static Vec LoadBf16(const uint16_t* p) { return {Load8(p), Load8(p + 8)}; }
 
  private:
@@ -79,13 +82,14 @@ struct Vec {
           _mm256_or_si256(_mm256_or_si256(_mm256_and_si256(at[j], top), bias), mantissa));
     }
   }
-  static __m256 Fix8(__m256 w) {
+  static __m256 Correct8(__m256 w) {
     const __m256i bits = _mm256_castps_si256(w);
     const __m256i irregular = _mm256_cmpeq_epi32(
         _mm256_and_si256(bits, _mm256_set1_epi32(0x07900000)), _mm256_set1_epi32(0x00100000));
     const __m256 excess =
-        _mm256_or_ps(_mm256_and_ps(w, _mm256_set1_ps(-0.0f)), _mm256_set1_ps(0x1p-15f + 0x1p-18f));
-    return _mm256_sub_ps(w, _mm256_and_ps(_mm256_castsi256_ps(irregular), excess));
+        _mm256_or_ps(_mm256_and_ps(w, _mm256_set1_ps(-0.0f)), _mm256_set1_ps(kFp8Excess));
+    return _mm256_and_ps(_mm256_castsi256_ps(irregular),
+                         _mm256_sub_ps(_mm256_setzero_ps(), excess));
   }
 };
 

@@ -3,7 +3,7 @@
 
 #include <immintrin.h>
 
-#include "kernels/base/dtypes.h"
+#include "kernels/base/fp8_code.h"
 
 namespace conclave::kernels::avx512 {
 
@@ -18,6 +18,12 @@ struct Vec {
   static Vec Load(const float* p) { return {_mm512_loadu_ps(p)}; }
   void Store(float* p) const { _mm512_storeu_ps(p, v); }
   static Vec Fma(Vec x, Vec y, Vec z) { return {_mm512_fmadd_ps(x.v, y.v, z.v)}; }
+  // *x in all lanes, times y, plus z. As one instruction with a memory operand: kept in registers,
+  // the broadcast values of several tiles would push accumulators out.
+  static Vec FmaAll(const float* x, Vec y, Vec z) {
+    asm("vfmadd231ps %1%{1to16%}, %2, %0" : "+v"(z.v) : "m"(*x), "v"(y.v));
+    return z;
+  }
   static Vec Add(Vec x, Vec y) { return {_mm512_add_ps(x.v, y.v)}; }
   static Vec Sub(Vec x, Vec y) { return {_mm512_sub_ps(x.v, y.v)}; }
   static Vec Mul(Vec x, Vec y) { return {_mm512_mul_ps(x.v, y.v)}; }
@@ -50,15 +56,15 @@ struct Vec {
           _mm512_multishift_epi64_epi8(shifts, codes), mask, bias, 0xea));  // (a & b) | c
     }
   }
-  // Irregular codes: see base/fp8_code.h.
-  static Vec FixFp8(Vec w) {
+  // What DecodeFp8's result lacks where the code is irregular, else 0: see base/fp8_code.h.
+  static Vec CorrectFp8(Vec w) {
     const __m512i bits = _mm512_castps_si512(w.v);
     const __mmask16 irregular = _mm512_cmpeq_epi32_mask(
         _mm512_and_si512(bits, _mm512_set1_epi32(0x07900000)), _mm512_set1_epi32(0x00100000));
-    const __m512i excess =
+    const __m512 excess = _mm512_castsi512_ps(
         _mm512_ternarylogic_epi32(bits, _mm512_set1_epi32(static_cast<int>(0x80000000u)),
-                                  _mm512_castps_si512(_mm512_set1_ps(0x1p-15f + 0x1p-18f)), 0xea);
-    return {_mm512_mask_sub_ps(w.v, irregular, w.v, _mm512_castsi512_ps(excess))};
+                                  _mm512_castps_si512(_mm512_set1_ps(kFp8Excess)), 0xea));
+    return {_mm512_maskz_sub_ps(irregular, _mm512_setzero_ps(), excess)};
   }
   static Vec LoadBf16(const uint16_t* p) {
     const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));

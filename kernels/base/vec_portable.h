@@ -38,6 +38,8 @@ struct Vec {
   static Vec Fma(Vec a, Vec b, Vec c) {
     return Each([&](int i) { return std::fma(a.v[i], b.v[i], c.v[i]); });
   }
+  // *x in all lanes, times y, plus z.
+  static Vec FmaAll(const float* x, Vec y, Vec z) { return Fma(Set1(*x), y, z); }
   static Vec Add(Vec a, Vec b) {
     return Each([&](int i) { return a.v[i] + b.v[i]; });
   }
@@ -75,13 +77,12 @@ struct Vec {
   static void DecodeFp8(const uint8_t* p, Vec* w) {
     for (int i = 0; i < 64; ++i) w[i & 3].v[i >> 2] = RegularFp8(p[i]);
   }
-  // Irregular codes, put right.
-  static Vec FixFp8(Vec w) {
+  // What DecodeFp8's result lacks where the code is irregular, else 0: see base/fp8_code.h.
+  static Vec CorrectFp8(Vec w) {
     return Each([&](int i) {
       const uint32_t bits = std::bit_cast<uint32_t>(w.v[i]);
-      if ((bits & 0x07900000u) != 0x00100000u) return w.v[i];
-      const float excess = 0x1p-15f + 0x1p-18f;
-      return w.v[i] - (bits >> 31 ? -excess : excess);
+      if ((bits & 0x07900000u) != 0x00100000u) return 0.0f;
+      return bits >> 31 ? kFp8Excess : -kFp8Excess;
     });
   }
   // Sixteen consecutive bf16.

@@ -2,7 +2,8 @@
 // call (law 1): blocks of kKBlock input channels in order, each with one partial sum, then
 // total = fma(scale, partial, total), starting from 0.
 //   float32, bf16, e4m3 weights: the partial sum is one chain of fused multiply-adds from 0 along
-//     k; scale is the weights' (1 without e4m3), times the row's with ActivationQuant::kFp8.
+//     k, with e4m3 followed by the corrections of irregular codes along k (base/fp8_code.h); scale
+//     is the weights' (1 without e4m3), times the row's with ActivationQuant::kFp8.
 //   int8 weights: the partial sum is exact in int32; scale = weight scale * row scale.
 // So the instruction set does not change a bit either.
 #pragma once
@@ -34,6 +35,14 @@ struct GemmParams {
     return out + (out_rows == nullptr ? r : out_rows[r]) * out_stride + channel;
   }
 };
+
+// What a panel's stream will need: from memory into the second-level cache far ahead, and on into
+// the first one shortly before. Alone, the hardware's prefetcher reaches two thirds of the memory's
+// bandwidth at the rate that one row consumes weights (kernels/README.md).
+static inline void PrefetchWeights(const uint8_t* p) {
+  __builtin_prefetch(p + 8192, 0, 2);
+  __builtin_prefetch(p + 1024);
+}
 
 // Panels [panel_begin, panel_end) of the output channels; different panels may run on different
 // threads.

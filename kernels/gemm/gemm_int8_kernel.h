@@ -13,12 +13,11 @@ template <class D>
 struct GemmInt8Kernel {
   using Acc = typename D::Acc;
   static constexpr int kBlockGroups = kKBlock / 4;
-  static constexpr int64_t kPrefetchBytes = 2048;
   static constexpr int kRowsPerPass = 512;
   static constexpr int kRows = 6;  // of one register block
 
   // Block `block` of R rows and T tiles, added to totals[r][t * 16 ...].
-  template <int R, int T>
+  template <int R, int T, bool kPrefetch>
   static void Block(const GemmParams& p, int row, int panel, int tile, int block,
                     float* const* totals) {
     const PackedMatrix& m = p.w;
@@ -40,7 +39,7 @@ struct GemmInt8Kernel {
       typename D::Weights w[T];
 #pragma GCC unroll 4
       for (int t = 0; t < T; ++t) {
-        __builtin_prefetch(data + t * 64 + kPrefetchBytes);
+        if constexpr (kPrefetch) PrefetchWeights(data + t * 64);
         w[t] = D::Load(data + t * 64);
       }
 #pragma GCC unroll 8
@@ -64,7 +63,7 @@ struct GemmInt8Kernel {
     float* rows[R];
     for (int r = 0; r < R; ++r) rows[r] = totals + r * T * kTile;
     for (int block = 0; block < p.w.k_blocks(); ++block)
-      Block<R, T>(p, row, panel, tile, block, rows);
+      Block<R, T, true>(p, row, panel, tile, block, rows);
     const int n = (panel * kPanelTiles + tile) * kTile;
     const int count = n + T * kTile <= p.w.n ? T * kTile : p.w.n - n;
     for (int r = 0; r < R; ++r)
@@ -79,23 +78,17 @@ struct GemmInt8Kernel {
     for (; tile < tile_end; ++tile) Few<R, 1>(p, row, panel, tile);
   }
 
+  // At most R rows.
+  template <int R>
+  static void UpTo(const GemmParams& p, int row, int rows, int panel, int tile, int tile_end) {
+    if (rows == R) return FewTiles<R>(p, row, panel, tile, tile_end);
+    if constexpr (R > 1) UpTo<R - 1>(p, row, rows, panel, tile, tile_end);
+  }
+
   static void FewRows(const GemmParams& p, int row, int rows, int panel, int tile, int tile_end) {
     for (; rows >= kRows; row += kRows, rows -= kRows)
       FewTiles<kRows>(p, row, panel, tile, tile_end);
-    switch (rows) {
-      case 1:
-        return FewTiles<1>(p, row, panel, tile, tile_end);
-      case 2:
-        return FewTiles<2>(p, row, panel, tile, tile_end);
-      case 3:
-        return FewTiles<3>(p, row, panel, tile, tile_end);
-      case 4:
-        return FewTiles<4>(p, row, panel, tile, tile_end);
-      case 5:
-        return FewTiles<5>(p, row, panel, tile, tile_end);
-      default:
-        return;
-    }
+    UpTo<kRows>(p, row, rows, panel, tile, tile_end);
   }
 
   template <int R, int T>
@@ -105,7 +98,7 @@ struct GemmInt8Kernel {
       out[r] = p.Out(row + r, (panel * kPanelTiles + tile) * kTile);
       for (int i = 0; block == 0 && i < T * kTile; ++i) out[r][i] = 0;
     }
-    Block<R, T>(p, row, panel, tile, block, out);
+    Block<R, T, false>(p, row, panel, tile, block, out);
   }
 
   // T whole tiles and many rows: a block of weights stays in the cache over all of them.

@@ -6,11 +6,15 @@
 namespace conclave::kernels {
 namespace {
 
-// Stored value of channel `out` at input `in`, without its scale.
-float Unscaled(const PackedMatrix& m, int out, int in) {
-  if (m.type == WeightType::kFp8)
-    return PackedFp8Value(m.data[m.group_offset(out, in / 4) + in % 4]);
-  return PackedValue(m, out, in);
+// The value that the chain multiplies with, and what it lacks of the stored one; without scale.
+struct Weight {
+  float value, correction;
+};
+Weight Unscaled(const PackedMatrix& m, int out, int in) {
+  if (m.type != WeightType::kFp8) return {PackedValue(m, out, in), 0};
+  const uint8_t code = m.data[m.group_offset(out, in / 4) + in % 4];
+  const float value = RegularFp8(code);
+  return {value, IsIrregularFp8(code) ? std::copysign(kFp8Excess, -value) : 0};
 }
 
 float FloatOutput(const GemmParams& p, int row, int out) {
@@ -18,9 +22,14 @@ float FloatOutput(const GemmParams& p, int row, int out) {
   float total = 0;
   for (int block = 0; block < m.k_blocks(); ++block) {
     float partial = 0;
-    for (int k = 0; k < m.k; ++k) {
-      if ((k + m.k_phase) / kKBlock != block) continue;
-      partial = std::fma(p.x[p.XRow(row) * p.x_stride + k], Unscaled(m, out, k), partial);
+    for (bool correcting : {false, true}) {
+      for (int k = 0; k < m.k; ++k) {
+        if ((k + m.k_phase) / kKBlock != block) continue;
+        const Weight w = Unscaled(m, out, k);
+        const float x = p.x[p.XRow(row) * p.x_stride + k];
+        if (!correcting) partial = std::fma(x, w.value, partial);
+        if (correcting && w.correction != 0) partial = std::fma(x, w.correction, partial);
+      }
     }
     float scale = m.type == WeightType::kFp8 ? m.scales[out / kTile * m.k_blocks() + block] : 1.0f;
     if (p.x_scales != nullptr) scale *= p.x_scales[p.XRow(row) * m.k_blocks() + block];

@@ -1,4 +1,5 @@
-// `conclave bench`: the engine's speed on one checkpoint against the machine's limits.
+// `conclave bench engine`: the engine's speed on a checkpoint, or on random weights of a realistic
+// shape, against the machine's limits.
 #pragma once
 
 #include <iosfwd>
@@ -7,12 +8,16 @@
 namespace conclave {
 
 struct BenchEngineOptions {
-  std::string dir;  // a checkpoint folder
+  std::string dir;    // a checkpoint folder, or
+  std::string shape;  // the name of a shape
   std::string mode = "bf16";
   int threads = 1;
-  int context_tokens = 256;
-  double seconds = 2;  // per measurement
+  std::string contexts = "0,4096";  // cached tokens before decoding at batch 1
+  std::string batches = "32";       // further batch sizes
+  int prefill_tokens = 512;
+  double seconds = 3;  // per measurement
   bool json = false;
+  std::string plot;  // file of the roofline plot (SVG); empty: none
 };
 
 // Exit status: 0, or 2 when it could not be measured.

@@ -1,0 +1,142 @@
+// Few rows: weights are decoded in registers on their way into the multiply, as many tiles at once
+// as accumulators allow. Each byte of weights is read once.
+#pragma once
+
+#include "kernels/gemm/gemm_blocks.h"
+
+namespace conclave::kernels {
+
+template <class V, WeightType kType>
+struct GemmFewRows : GemmBlocks<V, kType> {
+  using Blocks = GemmBlocks<V, kType>;
+  using Blocks::kGroup;
+
+  template <int R, int T>
+  struct Sums {
+    V v[R][T];
+  };
+
+  // sums + x W for one group, of which `last` input channels exist; with `correct`, of what
+  // irregular codes lack. Rare, and out of line: by value, so that the sums of the loop below stay
+  // in registers.
+  template <int R, int T>
+  __attribute__((noinline)) static Sums<R, T> Group(const uint8_t* group, const float* const* x,
+                                                    int k, int last, bool correct,
+                                                    Sums<R, T> sums) {
+    for (int t = 0; t < T; ++t) {
+      V w[kGroup];
+      Blocks::Decode(group + t * 64, w);
+      for (int j = 0; j < last; ++j) {
+        if (correct) w[j] = V::CorrectFp8(w[j]);
+        for (int r = 0; r < R; ++r) sums.v[r][t] = V::FmaAll(x[r] + k + j, w[j], sums.v[r][t]);
+      }
+    }
+    return sums;
+  }
+  template <int R, int T>
+  static void AddGroup(const uint8_t* group, const float* const* x, int k, int last, bool correct,
+                       V (&acc)[R][T]) {
+    Sums<R, T> sums;
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+      for (int t = 0; t < T; ++t) sums.v[r][t] = acc[r][t];
+    sums = Group<R, T>(group, x, k, last, correct, sums);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+      for (int t = 0; t < T; ++t) acc[r][t] = sums.v[r][t];
+  }
+
+  // Rows [row, row + R), tiles [tile, tile + T) of a panel.
+  template <int R, int T>
+  static void Run(const GemmParams& p, int row, int panel, int tile) {
+    const PackedMatrix& m = p.w;
+    const auto [data, stride] = Blocks::At(m, panel, tile);
+    const float* x[R];
+    for (int r = 0; r < R; ++r) x[r] = p.x + p.XRow(row + r) * p.x_stride;
+    V total[R][T];
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+      for (int t = 0; t < T; ++t) total[r][t] = V::Zero();
+    const int whole = m.k / kGroup;
+    for (int block = 0; block < m.k_blocks(); ++block) {
+      const auto span = Blocks::BlockSpan(m, panel, block);
+      V acc[R][T];
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+        for (int t = 0; t < T; ++t) acc[r][t] = V::Zero();
+      const int end = span.end < whole ? span.end : whole;
+      for (int g = span.begin; g < end; ++g) {
+        const uint8_t* group = data + g * stride;
+        const int k = g * kGroup;
+#pragma GCC unroll 4
+        for (int t = 0; t < T; ++t) PrefetchWeights(group + t * 64);
+#pragma GCC unroll 4
+        for (int t = 0; t < T; ++t) {
+          V w[kGroup];
+          Blocks::Decode(group + t * 64, w);
+#pragma GCC unroll 4
+          for (int j = 0; j < kGroup; ++j)
+#pragma GCC unroll 8
+            for (int r = 0; r < R; ++r) acc[r][t] = V::FmaAll(x[r] + k + j, w[j], acc[r][t]);
+        }
+      }
+      if (end < span.end) {  // less than a group left, at the end of the row only
+        AddGroup<R, T>(data + end * stride, x, end * kGroup, m.k - end * kGroup, false, acc);
+      }
+      if constexpr (Blocks::kFp8) {
+        for (uint32_t flags = span.irregular; flags != 0; flags &= flags - 1) {
+          const int g = span.begin + __builtin_ctz(flags), k = g * kGroup;
+          AddGroup<R, T>(data + g * stride, x, k, m.k - k < kGroup ? m.k - k : kGroup, true, acc);
+        }
+      }
+#pragma GCC unroll 4
+      for (int t = 0; t < T; ++t) {
+        const V scale = Blocks::Scale(m, panel * kPanelTiles + tile + t, block);
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r)
+          total[r][t] = V::Fma(Blocks::RowScale(p, row + r, block, scale), acc[r][t], total[r][t]);
+      }
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+      for (int t = 0; t < T; ++t) Store(p, row + r, panel * kPanelTiles + tile + t, total[r][t]);
+  }
+
+  static void Store(const GemmParams& p, int row, int tile, V value) {
+    const int n = tile * kTile;
+    float* out = p.Out(row, n);
+    if (n + kTile <= p.w.n) return value.Store(out);
+    float tail[kTile];
+    value.Store(tail);
+    for (int i = 0; n + i < p.w.n; ++i) out[i] = tail[i];
+  }
+
+  // Tiles [tile, tile_end) of a panel, T at a time while they last.
+  template <int R>
+  static void Tiles(const GemmParams& p, int row, int panel, int tile, int tile_end) {
+    constexpr int T = V::kAccumulators / R >= 4 ? 4 : V::kAccumulators / R >= 2 ? 2 : 1;
+    for (; tile + T <= tile_end; tile += T) Run<R, T>(p, row, panel, tile);
+    if constexpr (T > 1) {
+      for (; tile < tile_end; ++tile) Run<R, 1>(p, row, panel, tile);
+    }
+  }
+
+  // At most R rows.
+  template <int R>
+  static void UpTo(const GemmParams& p, int row, int rows, int panel, int tile, int tile_end) {
+    if (rows == R) return Tiles<R>(p, row, panel, tile, tile_end);
+    if constexpr (R > 1) UpTo<R - 1>(p, row, rows, panel, tile, tile_end);
+  }
+
+  static void Rows(const GemmParams& p, int row, int rows, int panel, int tile, int tile_end) {
+    for (; rows > 8; row += 8, rows -= 8) Tiles<8>(p, row, panel, tile, tile_end);
+    UpTo<8>(p, row, rows, panel, tile, tile_end);
+  }
+};
+
+}  // namespace conclave::kernels

@@ -1,0 +1,125 @@
+// Many rows: a block of T tiles is decoded once into the first-level cache and multiplied with all
+// rows.
+#pragma once
+
+#include "kernels/gemm/gemm_blocks.h"
+
+namespace conclave::kernels {
+
+template <class V, WeightType kType>
+struct GemmManyRows : GemmBlocks<V, kType> {
+  using Blocks = GemmBlocks<V, kType>;
+  using Blocks::kGroup;
+  static constexpr int kRows = 6;  // of a register block
+
+  // A decoded block.
+  template <int T>
+  struct Block {
+    int index;    // k block
+    int k_begin;  // first input channel
+    int k_count;
+    int corrections;                 // groups that hold irregular codes
+    int correction_at[kKBlock / 4];  // their first input channels, from k_begin
+    alignas(64) float w[kKBlock][T * kTile];
+    alignas(64) float correction[kKBlock][T * kTile];  // 4 per group that holds any
+  };
+
+  template <int T>
+  static void Expand(const PackedMatrix& m, int panel, int tile, int index, Block<T>* block) {
+    const auto [data, stride] = Blocks::At(m, panel, tile);
+    const auto span = Blocks::BlockSpan(m, panel, index);
+    block->index = index;
+    block->k_begin = span.begin * kGroup;
+    block->k_count = (span.end * kGroup < m.k ? span.end * kGroup : m.k) - block->k_begin;
+    block->corrections = 0;
+    float* out = block->w[0];
+    for (int g = span.begin; g < span.end; ++g) {
+      const uint8_t* group = data + g * stride;
+#pragma GCC unroll 4
+      for (int t = 0; t < T; ++t) {
+        PrefetchWeights(group + t * 64);
+        V w[kGroup];
+        Blocks::Decode(group + t * 64, w);
+        for (int j = 0; j < kGroup; ++j)
+          w[j].Store(out + ((g - span.begin) * kGroup + j) * T * kTile + t * kTile);
+      }
+    }
+    if constexpr (Blocks::kFp8) {
+      for (uint32_t flags = span.irregular; flags != 0; flags &= flags - 1) {
+        const int k = __builtin_ctz(flags) * kGroup;
+        for (int j = 0; j < kGroup; ++j)
+          for (int t = 0; t < T; ++t)
+            V::CorrectFp8(V::Load(block->w[k + j] + t * kTile))
+                .Store(block->correction[block->corrections * kGroup + j] + t * kTile);
+        block->correction_at[block->corrections++] = k;
+      }
+    }
+  }
+
+  // Adds the product of R rows and the block to the output; the first block starts it.
+  template <int R, int T>
+  static void Multiply(const GemmParams& p, const Block<T>& block, int row, int first_tile) {
+    const float* x[R];
+    for (int r = 0; r < R; ++r) x[r] = p.x + p.XRow(row + r) * p.x_stride + block.k_begin;
+    V acc[R][T];
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+      for (int t = 0; t < T; ++t) acc[r][t] = V::Zero();
+    const auto step = [&](const float* w, int k) __attribute__((always_inline)) {
+      V wk[T];
+#pragma GCC unroll 4
+      for (int t = 0; t < T; ++t) wk[t] = V::Load(w + t * kTile);
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) {
+        const V xk = V::Set1(x[r][k]);
+#pragma GCC unroll 4
+        for (int t = 0; t < T; ++t) acc[r][t] = V::Fma(xk, wk[t], acc[r][t]);
+      }
+    };
+    for (int k = 0; k < block.k_count; ++k) step(block.w[k], k);
+    for (int c = 0; c < block.corrections; ++c) {
+      const int at = block.correction_at[c];
+      for (int j = 0; j < kGroup && at + j < block.k_count; ++j)
+        step(block.correction[c * kGroup + j], at + j);
+    }
+    V scale[T];
+#pragma GCC unroll 4
+    for (int t = 0; t < T; ++t) scale[t] = Blocks::Scale(p.w, first_tile + t, block.index);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      float* out = p.Out(row + r, first_tile * kTile);
+#pragma GCC unroll 4
+      for (int t = 0; t < T; ++t) {
+        const V before = block.index == 0 ? V::Zero() : V::Load(out + t * kTile);
+        V::Fma(Blocks::RowScale(p, row + r, block.index, scale[t]), acc[r][t], before)
+            .Store(out + t * kTile);
+      }
+    }
+  }
+
+  // At most R rows.
+  template <int R, int T>
+  static void UpTo(const GemmParams& p, const Block<T>& block, int row, int rows, int first_tile) {
+    if (rows == R) return Multiply<R, T>(p, block, row, first_tile);
+    if constexpr (R > 1) UpTo<R - 1, T>(p, block, row, rows, first_tile);
+  }
+
+  // T whole tiles of a panel, rows [row_begin, row_begin + rows).
+  template <int T>
+  static void Run(const GemmParams& p, int row_begin, int rows, int panel, int tile) {
+    Block<T> block;
+    const int first_tile = panel * kPanelTiles + tile;
+    const int pieces = (rows + kRows - 1) / kRows;  // of nearly equal size
+    for (int index = 0; index < p.w.k_blocks(); ++index) {
+      Expand<T>(p.w, panel, tile, index, &block);
+      for (int piece = 0; piece < pieces; ++piece) {
+        const int row = row_begin + rows * piece / pieces;
+        UpTo<kRows, T>(p, block, row, rows * (piece + 1) / pieces - rows * piece / pieces,
+                       first_tile);
+      }
+    }
+  }
+};
+
+}  // namespace conclave::kernels

@@ -3,6 +3,7 @@
 #include "common/base/clock.h"
 #include "common/engine/fingerprint.h"
 #include "common/engine/load_layers.h"
+#include "common/engine/load_plan.h"
 #include "common/engine/weight_loader.h"
 
 namespace conclave {
@@ -34,7 +35,7 @@ int64_t WeightBytes(const ModelWeights& w) {
 }
 
 absl::Status LoadMain(const Checkpoint& checkpoint, const ModelConfig& c, ComputeMode mode,
-                      bool mtp, const std::function<void(int layer)>& loaded, ModelWeights* w) {
+                      bool mtp, LoadPlan* plan, ModelWeights* w) {
   const WeightLoader loader(checkpoint, c, mode);
   if (mtp) {
     // Before anything gives its pages back: this compares tensors.
@@ -54,12 +55,13 @@ absl::Status LoadMain(const Checkpoint& checkpoint, const ModelConfig& c, Comput
     ASSIGN_OR_RETURN(w->head, loader.LoadLinear("lm_head", c.vocab_size, c.hidden_size));
   }
   ASSIGN_OR_RETURN(w->final_norm, loader.LoadVector("model.norm.weight", c.hidden_size));
+  plan->DoneOutside();
   const int layers = c.num_layers + (mtp ? c.num_mtp_layers : 0);
   for (int layer = 0; layer < layers; ++layer) {
     ASSIGN_OR_RETURN(LayerWeights weights, c.IsMla() ? LoadDeepseekLayer(loader, c, layer)
                                                      : LoadLlamaLayer(loader, c, layer));
     w->layers.push_back(std::move(weights));
-    loaded(layer);
+    plan->DoneLayer(layer);
   }
   return absl::OkStatus();
 }
@@ -93,21 +95,17 @@ absl::StatusOr<std::shared_ptr<const Model>> Model::Load(
 
   const bool mtp = options.mtp && c.num_mtp_layers > 0;
   const int layers = c.num_layers + (mtp ? c.num_mtp_layers : 0);
-  const int steps = layers * (options.attention + options.experts);
-  int done = 0;
-  const auto step = [&](int) {
-    ++done;
-    if (options.progress) options.progress(static_cast<double>(done) / steps);
-  };
+  LoadPlan plan(*checkpoint, c, {options.attention, options.experts, layers}, options.progress);
   if (options.attention) {
-    RETURN_IF_ERROR(LoadMain(*checkpoint, c, options.mode, mtp, step, model->weights_.get()));
+    RETURN_IF_ERROR(LoadMain(*checkpoint, c, options.mode, mtp, &plan, model->weights_.get()));
     model->resident_bytes_ = WeightBytes(*model->weights_);
   }
   if (options.experts) {
     for (int layer = 0; layer < layers; ++layer) {
-      for (int e = 0; c.IsMoeLayer(layer) && e < c.num_routed_experts; ++e)
+      for (int e = 0; c.IsMoeLayer(layer) && e < c.num_routed_experts; ++e) {
         RETURN_IF_ERROR(store.Load(layer, e));
-      step(layer);
+        plan.DoneExpert(layer);
+      }
     }
   }
   model->load_seconds_ = SecondsSince(start);

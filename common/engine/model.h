@@ -1,11 +1,11 @@
 // A loaded model: configuration and packed weights. Const and thread-safe after Load.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "common/base/progress.h"
 #include "common/base/status.h"
 #include "common/engine/compute_mode.h"
 #include "common/engine/expert_store.h"
@@ -20,10 +20,10 @@ struct ModelWeights;  // weights.h, inside the engine
 // workers do not load them, and expert hosts load nothing else.
 struct LoadOptions {
   ComputeMode mode = ComputeMode::kBF16;
-  bool attention = true;  // everything but routed experts
-  bool experts = true;    // all routed experts; false: the store is there, but holds none
-  bool mtp = true;        // the MTP layer, where the checkpoint has one
-  std::function<void(double fraction)> progress;  // called from the loading thread, 0..1
+  bool attention = true;      // everything but routed experts
+  bool experts = true;        // all routed experts; false: the store is there, but holds none
+  bool mtp = true;            // the MTP layer, where the checkpoint has one
+  ProgressCallback progress;  // bytes of the checkpoint, from the loading thread; may be empty
 };
 
 class Model {

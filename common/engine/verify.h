@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/progress.h"
 #include "common/base/status.h"
 #include "common/engine/compute_mode.h"
 
@@ -16,6 +17,7 @@ struct VerifyRequest {
   ComputeMode mode = ComputeMode::kF32;
   int threads = 1;
   int chunk_tokens = 16;  // of the pass in chunks
+  ProgressCallback load_progress = {};
 };
 
 // One kind of tensor.

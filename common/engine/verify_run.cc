@@ -65,7 +65,8 @@ void Append(const StepResult& part, StepResult* all) {
 
 absl::StatusOr<VerifyRun> RunForVerify(const VerifyRequest& request, const Golden& golden) {
   VerifyRun run;
-  ASSIGN_OR_RETURN(run.model, Model::Load(request.dir, {.mode = request.mode}));
+  ASSIGN_OR_RETURN(run.model, Model::Load(request.dir, {.mode = request.mode,
+                                                        .progress = request.load_progress}));
   ASSIGN_OR_RETURN(const auto prompt, golden.Integers("input_ids"));
   ASSIGN_OR_RETURN(const auto greedy, golden.Integers("greedy_tokens"));
   if (prompt.empty() || greedy.empty())

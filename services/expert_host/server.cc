@@ -85,8 +85,9 @@ void ExpertHostServer::Impl::BuildPlane() {
       [this](Incarnation peer) { server->RemovePeer(peer); });
   service = std::make_unique<ExpertService>(state, *peers, *store, *server, node->rpc_metrics());
   client = MakeExpertClient(node->channels(), node->identity());
-  load = std::make_unique<LoadAssigned>(*store, state, node->id(), node->transport().incarnation(),
-                                        [this] { node->ReadyChanged(); });
+  load = std::make_unique<LoadAssigned>(
+      *store, state, node->id(), node->transport().incarnation(), [this] { node->ReadyChanged(); },
+      [this] { return config.worker.load_progress(); });
   plan = std::make_unique<PlanPlacementJob>(
       node->cluster(), *client,
       PlanOptions{.shape = {.layers = model.TotalLayers(),

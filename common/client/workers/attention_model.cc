@@ -12,8 +12,11 @@ absl::StatusOr<AttentionModel> LoadAttentionModel(const WorkerConfig& config,
                                                   std::shared_ptr<const Model> loaded) {
   AttentionModel result{.model = std::move(loaded)};
   if (result.model == nullptr) {
-    const LoadOptions options{
-        .mode = config.compute_mode(), .attention = true, .experts = false, .mtp = false};
+    const LoadOptions options{.mode = config.compute_mode(),
+                              .attention = true,
+                              .experts = false,
+                              .mtp = false,
+                              .progress = config.load_progress()};
     ASSIGN_OR_RETURN(result.model, Model::Load(config.model_dir, options));
     LogInfo("model loaded", {{"model", config.model_dir},
                              {"mode", config.mode},

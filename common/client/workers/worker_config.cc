@@ -8,6 +8,12 @@ ComputeMode WorkerConfig::compute_mode() const {
   return parsed;
 }
 
+ProgressCallback WorkerConfig::load_progress() const {
+  return Both(progress_label.empty() ? ProgressCallback()
+                                     : StderrProgress(progress_label, /*json_logs=*/true),
+              progress_file.empty() ? ProgressCallback() : FileProgress(progress_file));
+}
+
 std::string WorkerConfig::served_model() const {
   if (!model_id.empty()) return model_id;
   std::string path = model_dir;
@@ -44,6 +50,8 @@ void BindWorkerConfig(ConfigParser& parser, WorkerConfig* config, bool attention
              "microseconds that the data plane polls after activity before it sleeps", 0, 1 << 30);
   parser.AddChoice("log-level", &config->log_level, "least severe level to log",
                    {"debug", "info", "warning", "error", "off"});
+  parser.Add("progress-file", &config->progress_file,
+             "file that tells a parent process how far loading is; empty = none");
 }
 
 }  // namespace conclave

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "common/base/progress.h"
 #include "common/config/config.h"
 #include "common/engine/compute_mode.h"
 
@@ -26,8 +27,12 @@ struct WorkerConfig {
   std::string ucx_device = "lo";   // interface that the other workers reach
   int ucx_spin_us = 20;            // microseconds of polling after activity, then sleep; 0 = none
   std::string log_level = "info";
+  std::string progress_label = "loading";  // on a terminal; empty = draw nothing
+  std::string progress_file;               // loading progress is written there; empty = nowhere
 
   ComputeMode compute_mode() const;
+  // For a person at the terminal where the process was started, and for progress_file.
+  ProgressCallback load_progress() const;
   std::string served_model() const;  // model_id or the folder's name
 };
 

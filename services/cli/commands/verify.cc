@@ -56,6 +56,7 @@ int RunVerify(const VerifyOptions& options, std::ostream& out, std::ostream& err
                        options.mode);
     return 2;
   }
+  request.load_progress = StderrProgress("loading", /*json_logs=*/false);
   const absl::StatusOr<VerifyReport> report = Verify(request);
   if (!report.ok()) {
     err << fmt::format("verify {}: {}\n", options.dir, Message(report.status()));

@@ -9,8 +9,6 @@
 namespace conclave {
 namespace {
 
-constexpr std::chrono::seconds kReadyTimeout{60};
-
 int Threads(const ServeConfig& config) {
   if (config.threads > 0) return config.threads;
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
@@ -29,6 +27,7 @@ absl::StatusOr<std::unique_ptr<AllRoles>> AllRoles::Start(ServeConfig config) {
   LoadOptions options;
   ParseComputeMode(config.mode, &options.mode);
   options.experts = config.expert_hosts == 0;
+  options.progress = StderrProgress("loading", /*json_logs=*/true);
   ASSIGN_OR_RETURN(roles->model_, Model::Load(config.model_dir, options));
   RETURN_IF_ERROR(roles->StartRoles(config));
   return roles;
@@ -63,6 +62,8 @@ absl::Status AllRoles::StartRoles(const ServeConfig& config) {
     host.worker = MakeWorkerConfig(config, fmt::format("expert-host-{}", i));
     host.expert_replicas = config.expert_replicas;
     host.plan_debounce_ms = 20;
+    // They load at the same time, in equal parts: one bar speaks for all.
+    host.worker.progress_label = i == 0 ? "loading experts" : "";
     ASSIGN_OR_RETURN(std::unique_ptr<ExpertHostServer> server,
                      ExpertHostServer::Start(host, MakeDeps()));
     expert_hosts_.push_back(std::move(server));
@@ -96,7 +97,7 @@ absl::Status AllRoles::StartRoles(const ServeConfig& config) {
   deps.channels = channels_.get();  // to the workers; its own doors are real ports
   deps.metrics = &metrics_;
   ASSIGN_OR_RETURN(router_, RouterServer::Start(router, deps));
-  return router_->WaitReady(Now() + kReadyTimeout);
+  return router_->WaitReady(Now() + std::chrono::seconds(config.start_timeout_s));
 }
 
 AllRoles::~AllRoles() {

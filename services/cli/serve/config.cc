@@ -19,6 +19,9 @@ void BindServeConfig(ConfigParser& parser, ServeConfig& config) {
              0, 1024);
   parser.Add("kv-pages", &config.kv_pages, "KV pages of 64 tokens per attention worker", 1,
              1 << 24);
+  parser.Add("start-timeout-s", &config.start_timeout_s,
+             "give up when the roles are not ready so long after the weights were loaded", 1,
+             86400);
   parser.AddChoice("log-level", &config.log_level, "of the log on stderr",
                    {"debug", "info", "warning", "error"});
   parser.Add("ready-file", &config.ready_file, "JSON with endpoints, written when ready");

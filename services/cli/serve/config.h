@@ -19,6 +19,7 @@ struct ServeConfig {
   int expert_replicas = 2;  // copies of every routed expert, as far as there are hosts
   int threads = 0;          // compute threads, shared by all roles; 0 = one per core
   int kv_pages = 1024;      // of 64 tokens, per attention worker
+  int start_timeout_s = 600;  // for the expert hosts to load, once the rest is loaded
   std::string log_level = "info";
   std::string ready_file;  // written once it serves: JSON with endpoints
 };

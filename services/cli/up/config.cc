@@ -23,7 +23,7 @@ void BindUpConfig(ConfigParser& parser, UpConfig& config) {
   parser.Add("ucx-spin-us", &config.ucx_spin_us, "the data plane polls so long before it sleeps", 0,
              1 << 30);
   parser.Add("start-timeout-s", &config.start_timeout_s,
-             "give up when the cluster is not ready by then", 1, 3600);
+             "give up when the cluster is not ready, and nothing was loaded, for so long", 1, 3600);
   parser.Add("etcd", &config.etcd, "etcd program to run");
   parser.Add("log-dir", &config.log_dir,
              "where the processes' logs go; default: a temporary folder");

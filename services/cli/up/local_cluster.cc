@@ -88,6 +88,21 @@ absl::Status LocalCluster::StartEtcd(SteadyTime deadline) {
                      LogTail(log_dir_ + "/etcd.log", 5));
 }
 
+std::string LocalCluster::ProgressFile(const std::string& id) const {
+  return fmt::format("{}/{}.progress", run_dir_, id);
+}
+
+Progress LocalCluster::Loading() const {
+  Progress sum;
+  for (const std::unique_ptr<ChildProcess>& child : children_) {
+    const std::optional<Progress> one = ReadProgressFile(ProgressFile(child->name()));
+    if (!one) continue;
+    sum.done_bytes += one->done_bytes;
+    sum.total_bytes += one->total_bytes;
+  }
+  return sum;
+}
+
 std::vector<std::string> LocalCluster::RoleArgs(const std::string& role,
                                                 const std::string& id) const {
   std::vector<std::string> args = {std::filesystem::read_symlink("/proc/self/exe").string(),
@@ -108,7 +123,8 @@ std::vector<std::string> LocalCluster::RoleArgs(const std::string& role,
     return args;
   }
   args.insert(args.end(),
-              {"--mode", config_.mode, "--ucx-spin-us", std::to_string(config_.ucx_spin_us)});
+              {"--mode", config_.mode, "--ucx-spin-us", std::to_string(config_.ucx_spin_us),
+               "--progress-file", ProgressFile(id)});
   if (config_.threads > 0) args.insert(args.end(), {"--threads", std::to_string(config_.threads)});
   if (role == "expert-host") {
     args.insert(args.end(), {"--expert-replicas", std::to_string(config_.expert_replicas)});

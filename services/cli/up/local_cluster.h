@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/base/clock.h"
+#include "common/base/progress.h"
 #include "common/base/status.h"
 #include "common/client/cluster/cluster_client.h"
 #include "common/rpc/channel.h"
@@ -29,6 +30,8 @@ class LocalCluster {
   absl::StatusOr<bool> CheckReady();
   // What is not there yet, for the user: "1 of 2 expert hosts".
   std::string Missing() const;
+  // What the roles have loaded, together. The total grows while they find out what they need.
+  Progress Loading() const;
   // Processes that ended since the last call, one line of text each.
   std::vector<std::string> ReapEnded();
   void Stop();
@@ -44,6 +47,7 @@ class LocalCluster {
   absl::Status StartEtcd(SteadyTime deadline);
   absl::Status StartRoles();
   absl::Status Spawn(const std::string& name, std::vector<std::string> argv);
+  std::string ProgressFile(const std::string& id) const;
   std::vector<std::string> RoleArgs(const std::string& role, const std::string& id) const;
 
   UpConfig config_;

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <fstream>
@@ -13,6 +14,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/progress.h"
 #include "common/model/model_config.h"
 #include "services/cli/commands/chat.h"
 #include "services/cli/up/local_cluster.h"
@@ -80,29 +82,48 @@ void PrintEndpoints(const LocalCluster& cluster, double seconds) {
   std::fprintf(stderr, "\n  logs         %s\n\n", cluster.log_dir().c_str());
 }
 
-// Waits until the cluster is ready: 0, or the exit status to end with.
+void PrintNotReady(const LocalCluster& cluster, const UpConfig& config) {
+  const std::string missing = cluster.Missing();
+  std::fprintf(stderr,
+               "conclave up: not ready and nothing loaded for %d s: %s (logs: %s; keep them with "
+               "--log-dir)\n",
+               config.start_timeout_s,
+               missing.empty() ? "the router does not serve" : missing.c_str(),
+               cluster.log_dir().c_str());
+  for (const ChildProcess* child : cluster.Processes()) {
+    std::fprintf(stderr, "  %s:\n%s", child->name().c_str(), LogTail(child->log_path(), 3).c_str());
+  }
+}
+
+// Waits until the cluster is ready, with the roles' loading on the terminal: 0, or the exit status
+// to end with. The deadline moves as long as they load.
 int WaitReady(LocalCluster& cluster, const UpConfig& config, SteadyTime deadline) {
+  ProgressMeter meter("loading", ChooseProgressStyle(STDERR_FILENO, /*json_logs=*/false),
+                      [](std::string_view text) {
+                        std::fwrite(text.data(), 1, text.size(), stderr);
+                        std::fflush(stderr);
+                      });
+  int64_t loaded_bytes = 0;
   while (true) {
     const int signal = NextSignal(std::chrono::milliseconds(20));
+    const absl::StatusOr<bool> ready = IsStop(signal) ? false : cluster.CheckReady();
+    const Progress loading = cluster.Loading();
+    if (loading.total_bytes > 0) meter.Update(loading);
+    if (loading.done_bytes > loaded_bytes) {
+      loaded_bytes = loading.done_bytes;
+      deadline = std::max(deadline, After(std::chrono::seconds(config.start_timeout_s)));
+    }
+    const bool late = Now() > deadline;
+    if (!IsStop(signal) && ready.ok() && !*ready && !late) continue;
+    meter.Finish();
     if (IsStop(signal)) return 128 + signal;
-    const absl::StatusOr<bool> ready = cluster.CheckReady();
     if (!ready.ok()) {
       std::fprintf(stderr, "conclave up: %s\n", Message(ready.status()).c_str());
       return 1;
     }
     if (*ready) return 0;
-    if (Now() > deadline) {
-      const std::string missing = cluster.Missing();
-      std::fprintf(
-          stderr, "conclave up: not ready after %d s: %s (logs: %s; keep them with --log-dir)\n",
-          config.start_timeout_s, missing.empty() ? "the router does not serve" : missing.c_str(),
-          cluster.log_dir().c_str());
-      for (const ChildProcess* child : cluster.Processes()) {
-        std::fprintf(stderr, "  %s:\n%s", child->name().c_str(),
-                     LogTail(child->log_path(), 3).c_str());
-      }
-      return 1;
-    }
+    PrintNotReady(cluster, config);
+    return 1;
   }
 }
 

@@ -10,12 +10,14 @@ constexpr std::chrono::milliseconds kRetry{1000};
 }  // namespace
 
 LoadAssigned::LoadAssigned(ExpertStore& store, ExpertHostState& state, std::string host,
-                           Incarnation incarnation, std::function<void()> changed)
+                           Incarnation incarnation, std::function<void()> changed,
+                           std::function<ProgressCallback()> progress)
     : store_(store),
       state_(state),
       host_(std::move(host)),
       incarnation_(incarnation),
-      changed_(std::move(changed)) {}
+      changed_(std::move(changed)),
+      progress_(std::move(progress)) {}
 
 SteadyTime LoadAssigned::Run(const PlacementMap& map) {
   if (map.epoch <= done_epoch_) return SteadyTime::max();
@@ -45,11 +47,17 @@ SteadyTime LoadAssigned::Run(const PlacementMap& map) {
 
 absl::Status LoadAssigned::LoadMissing(uint64_t epoch, const std::set<ExpertKey>& assigned) {
   size_t loaded = 0;
+  const ProgressCallback progress = progress_();
   for (const auto& [layer, expert] : assigned) {
     if (interrupted_) return Cancelled("shutting down");
     RETURN_IF_ERROR(store_.Load(layer, expert));
     held_.emplace(layer, expert);
     state_.SetLoading(epoch, ++loaded, assigned.size());
+    if (progress && store_.held() > 0) {
+      const int64_t bytes = store_.resident_bytes() / store_.held();  // experts are of one size
+      progress(
+          {static_cast<int64_t>(loaded) * bytes, static_cast<int64_t>(assigned.size()) * bytes});
+    }
   }
   return absl::OkStatus();
 }

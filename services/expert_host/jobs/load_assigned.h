@@ -9,6 +9,7 @@
 #include <string>
 
 #include "common/base/clock.h"
+#include "common/base/progress.h"
 #include "common/engine/expert_store.h"
 #include "services/expert_host/state.h"
 
@@ -17,9 +18,11 @@ namespace conclave {
 // Used by one job thread; Interrupt from any.
 class LoadAssigned {
  public:
-  // `changed`: readiness may have changed. References must outlive it.
+  // `changed`: readiness may have changed. `progress` makes the callback of one load; what it makes
+  // may be empty. References must outlive it.
   LoadAssigned(ExpertStore& store, ExpertHostState& state, std::string host,
-               Incarnation incarnation, std::function<void()> changed);
+               Incarnation incarnation, std::function<void()> changed,
+               std::function<ProgressCallback()> progress);
 
   // Adds before it removes: first every assigned expert is loaded, then those are dropped that
   // neither this map nor the one before gives to us, since clients may still follow that one.
@@ -37,6 +40,7 @@ class LoadAssigned {
   const std::string host_;
   const Incarnation incarnation_;
   const std::function<void()> changed_;
+  const std::function<ProgressCallback()> progress_;
   std::atomic<bool> interrupted_{false};
   uint64_t done_epoch_ = 0;
   std::set<ExpertKey> previous_;  // of the map before

@@ -56,21 +56,41 @@ TEST(Model, EveryFamilyHoldsItsWeightsOnce) {
 }
 
 TEST(Model, PartsAreLoadedApart) {
-  std::vector<double> progress;
-  const auto attention = Model::Load(
-      GoldenDir(kSmallModels[0]),
-      {.mode = ComputeMode::kF32, .experts = false, .mtp = false, .progress = [&](double f) {
-         progress.push_back(f);
-       }});
+  std::vector<int64_t> progress;
+  int64_t total = 0;
+  const auto attention =
+      Model::Load(GoldenDir(kSmallModels[0]), {.mode = ComputeMode::kF32,
+                                               .experts = false,
+                                               .mtp = false,
+                                               .progress = [&](const Progress& p) {
+                                                 progress.push_back(p.done_bytes);
+                                                 total = p.total_bytes;
+                                               }});
   ASSERT_TRUE(attention.ok()) << attention.status();
   EXPECT_TRUE((*attention)->has_attention());
   EXPECT_FALSE((*attention)->has_mtp());
   EXPECT_EQ((*attention)->experts()->held(), 0);
   EXPECT_TRUE(std::is_sorted(progress.begin(), progress.end()));
-  EXPECT_EQ(progress.back(), 1);
-  const auto experts =
-      Model::Load(GoldenDir(kSmallModels[0]), {.mode = ComputeMode::kF32, .attention = false});
+  ASSERT_EQ(progress.size(), 1u + (*attention)->config().num_layers);
+  EXPECT_EQ(progress.back(), total);
+  // With the MTP layer, the experts and the rest are everything that the checkpoint holds.
+  int64_t expert_bytes = 0, all_bytes = 0;
+  const auto experts = Model::Load(
+      GoldenDir(kSmallModels[0]),
+      {.mode = ComputeMode::kF32, .attention = false, .progress = [&](const Progress& p) {
+         EXPECT_LE(p.done_bytes, p.total_bytes);
+         expert_bytes = p.done_bytes;
+       }});
   ASSERT_TRUE(experts.ok());
+  const auto both = Model::Load(GoldenDir(kSmallModels[0]),
+                                {.mode = ComputeMode::kF32,
+                                 .progress = [&](const Progress& p) { all_bytes = p.done_bytes; }});
+  ASSERT_TRUE(both.ok());
+  const auto checkpoint = Checkpoint::Open(GoldenDir(kSmallModels[0]));
+  ASSERT_TRUE(checkpoint.ok());
+  EXPECT_EQ(all_bytes, (*checkpoint)->TotalBytes());
+  EXPECT_GT(expert_bytes, 0);
+  EXPECT_LT(expert_bytes + total, all_bytes);
   EXPECT_EQ((*experts)->experts()->held(), 4 * 16);
   EXPECT_EQ((*experts)->fingerprint(), (*attention)->fingerprint());
   EXPECT_EQ((*experts)->resident_bytes() + (*attention)->resident_bytes() <

@@ -65,8 +65,9 @@ ProgressMeter::ProgressMeter(std::string what, ProgressStyle style, Write write,
 std::string ProgressMeter::Bar(double seconds) const {
   const double fraction = Fraction(progress_);
   const int full = static_cast<int>(fraction * kBarWidth);
-  return fmt::format("\r{} [{}{}] {:3.0f} %  {} of {}, {}/s{}\x1b[K", what_, std::string(full, '#'),
-                     std::string(kBarWidth - full, '-'), 100 * fraction,
+  // Ends at the line's beginning, where the next line of a log goes over it.
+  return fmt::format("\r{} [{}{}] {:3.0f} %  {} of {}, {}/s{}\x1b[K\r", what_,
+                     std::string(full, '#'), std::string(kBarWidth - full, '-'), 100 * fraction,
                      ShowBytes(progress_.done_bytes), ShowBytes(progress_.total_bytes),
                      ShowBytes(static_cast<int64_t>(Rate(progress_, seconds))),
                      Left(progress_, seconds));

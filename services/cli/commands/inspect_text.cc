@@ -6,16 +6,18 @@
 namespace conclave {
 namespace {
 
-std::string Billions(int64_t count) {
+std::string Count(int64_t count) {
+  if (count < 1'000'000) return fmt::format("{:.1f} K", count / 1e3);
   return count < 1'000'000'000 ? fmt::format("{:.2f} M", count / 1e6)
                                : fmt::format("{:.2f} B", count / 1e9);
 }
 
 std::string Size(int64_t bytes) {
+  constexpr double kKi = 1024;
   if (bytes == 0) return "-";
-  constexpr int64_t kMi = 1 << 20;
-  return bytes < 1024 * kMi ? fmt::format("{:.2f} MiB", static_cast<double>(bytes) / kMi)
-                            : fmt::format("{:.2f} GiB", static_cast<double>(bytes) / kMi / 1024);
+  if (bytes < 1 << 20) return fmt::format("{:.1f} KiB", bytes / kKi);
+  return bytes < 1 << 30 ? fmt::format("{:.2f} MiB", bytes / kKi / kKi)
+                         : fmt::format("{:.2f} GiB", bytes / kKi / kKi / kKi);
 }
 
 std::string_view RouterText(RouterKind kind) {
@@ -73,7 +75,7 @@ void PrintParts(const InspectReport& report, std::ostream& out) {
     std::string types;
     for (const auto& [type, bytes] : part.bytes)
       types += fmt::format("{}{} {}", types.empty() ? "" : ", ", TensorTypeName(type), Size(bytes));
-    out << fmt::format("{:<24} {:>12} {:>12}  {}\n", name, Billions(part.parameters),
+    out << fmt::format("{:<24} {:>12} {:>12}  {}\n", name, Count(part.parameters),
                        Size(part.Bytes()), types);
   };
   for (int i = 0; i < ModelSize::kParts; ++i)
@@ -84,7 +86,7 @@ void PrintParts(const InspectReport& report, std::ostream& out) {
                                   : ModelPartName(static_cast<ModelPart>(i))),
         size.mtp[i]);
   out << fmt::format("{:<24} {:>12} {:>12}\n\n", "all",
-                     Billions(size.Parameters() + size.MtpParameters()), Size(size.Bytes()));
+                     Count(size.Parameters() + size.MtpParameters()), Size(size.Bytes()));
 }
 
 void PrintNeeds(const InspectReport& report, const InspectOptions& options, std::ostream& out) {
@@ -147,13 +149,13 @@ void PrintInspectText(const InspectReport& report, const InspectOptions& options
   PrintArchitecture(c, out);
   const int64_t active = report.size.ActiveParameters(c);
   const int64_t embedding = report.size.main[static_cast<int>(ModelPart::kEmbedding)].parameters;
-  std::string parameters = Billions(report.size.Parameters());
+  std::string parameters = Count(report.size.Parameters());
   if (c.HasExperts()) {
-    parameters += fmt::format(", {} active a token ({} without the embedding)", Billions(active),
-                              Billions(active - embedding));
+    parameters += fmt::format(", {} active a token ({} without the embedding)", Count(active),
+                              Count(active - embedding));
   }
   if (c.num_mtp_layers > 0)
-    parameters += fmt::format("; MTP {} more", Billions(report.size.MtpParameters()));
+    parameters += fmt::format("; MTP {} more", Count(report.size.MtpParameters()));
   Line(out, "parameters", parameters);
   PrintParts(report, out);
   PrintNeeds(report, options, out);

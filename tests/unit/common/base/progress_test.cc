@@ -37,10 +37,10 @@ TEST(ProgressMeter, DrawsABarWithBytesShareRateAndTimeLeft) {
   ASSERT_EQ(r.texts.size(), 2u);
   EXPECT_EQ(r.texts[0],
             "\rloading [#######-----------------------]  25 %  2.0 GiB of 8.0 GiB, 2.0 GiB/s, 3 s "
-            "left\x1b[K");
+            "left\x1b[K\r");
   EXPECT_EQ(r.texts[1],
             "\rloading [###############---------------]  50 %  4.0 GiB of 8.0 GiB, 2.0 GiB/s, 2 s "
-            "left\x1b[K");
+            "left\x1b[K\r");
   meter.Update({8 * kGi, 8 * kGi}, r.start + milliseconds(4000));
   meter.Finish(r.start + milliseconds(4000));
   meter.Finish(r.start + milliseconds(5000));

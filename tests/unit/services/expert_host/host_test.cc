@@ -1,4 +1,7 @@
 // Expert hosts joining and leaving: who plans, who loads, who is told.
+#include <unistd.h>
+
+#include "common/base/progress.h"
 #include "common/client/cluster/cluster_client.h"
 #include "common/client/workers/expert_client.h"
 #include "services/expert_host/state.h"
@@ -80,6 +83,20 @@ TEST_F(HostTest, OneHostGetsEveryExpert) {
   EXPECT_EQ(status.epoch, map->epoch);
   EXPECT_EQ(status.hosted_experts, static_cast<uint32_t>(MoeExperts()));
   EXPECT_GT(status.resident_bytes, 0);
+}
+
+TEST_F(HostTest, TellsAParentHowFarLoadingIs) {
+  ExpertHostConfig config{.worker = Worker("a")};
+  config.plan_debounce_ms = 0;
+  config.worker.progress_file = testing::TempDir() + "host_progress_" + std::to_string(getpid());
+  auto host = ExpertHostServer::Start(config, Deps());
+  ASSERT_TRUE(host.ok()) << host.status();
+  ASSERT_EQ((*host)->WaitReady(After(kPatience)), absl::OkStatus());
+  const std::optional<Progress> progress = ReadProgressFile(config.worker.progress_file);
+  ASSERT_TRUE(progress.has_value());
+  EXPECT_GT(progress->total_bytes, 0);
+  EXPECT_EQ(progress->done_bytes, progress->total_bytes);
+  unlink(config.worker.progress_file.c_str());
 }
 
 TEST_F(HostTest, TwoHostsHoldEveryExpertTwiceAndTheSurvivorGoesOn) {

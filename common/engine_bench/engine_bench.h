@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/progress.h"
 #include "common/base/status.h"
 #include "common/engine/compute_mode.h"
 #include "common/engine_bench/machine_limits.h"
@@ -21,6 +22,7 @@ struct EngineBenchRequest {
   int prefill_tokens = 512;               // one chunk, logits of all rows
   double seconds = 3;                     // per measurement
   std::function<void(const std::string& what)> progress;  // before each part; may be empty
+  ProgressCallback load_progress;                         // of the weights; may be empty
 };
 
 struct EngineBenchLine {

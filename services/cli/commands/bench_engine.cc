@@ -106,6 +106,7 @@ int RunBenchEngine(const BenchEngineOptions& options, std::ostream& out, std::os
     return fail(fmt::format("unknown mode {}; f32, bf16, int8 and w8a8 are known", options.mode));
   }
   request.progress = [&](const std::string& what) { err << "measuring: " << what << std::endl; };
+  request.load_progress = StderrProgress("loading", /*json_logs=*/false);
   const auto report = BenchEngine(request);
   if (!report.ok()) return fail(Message(report.status()));
   if (options.json) {

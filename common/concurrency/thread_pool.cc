@@ -1,5 +1,7 @@
 #include "common/concurrency/thread_pool.h"
 
+#include <sys/resource.h>
+
 #include <atomic>
 #include <chrono>
 #include <thread>
@@ -13,10 +15,21 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Polling that took this much longer than one look was interrupted: another process has the core.
-constexpr auto kInterrupted = std::chrono::microseconds(300);
+// Two looks this far apart: somebody else had the core.
+constexpr auto kInterrupted = std::chrono::microseconds(200);
 // How long the pool then sleeps instead of spinning.
 constexpr auto kSharedFor = std::chrono::milliseconds(20);
+
+// True when the scheduler took the core from this thread since the last call. Time that the host
+// of a virtual machine takes does not count: sleeping would not help against it.
+bool WasPreempted() {
+  thread_local long seen = -1;
+  rusage usage;
+  if (getrusage(RUSAGE_THREAD, &usage) != 0) return false;
+  const bool preempted = seen >= 0 && usage.ru_nivcsw > seen;
+  seen = usage.ru_nivcsw;
+  return preempted;
+}
 
 void Pause() {
 #if defined(__x86_64__)
@@ -67,7 +80,7 @@ struct ThreadPool::Impl {
         if (ready()) return true;
       }
       const Clock::time_point now = Clock::now();
-      if (now - last > kInterrupted) {
+      if (now - last > kInterrupted && WasPreempted()) {
         shared_until.store((now + kSharedFor).time_since_epoch().count(),
                            std::memory_order_relaxed);
         return ready();
@@ -95,6 +108,7 @@ struct ThreadPool::Impl {
     const auto has_work = [&] {
       return stop.load(std::memory_order_relaxed) || HasWork(ticket.load());
     };
+    WasPreempted();
     while (true) {
       if (!Spin(has_work)) {
         MutexLock lock(mu);

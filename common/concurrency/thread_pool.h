@@ -9,11 +9,11 @@ namespace conclave {
 // Thread-safe: Run is serialised between callers. Run is not reentrant: a body must not call it.
 //
 // A step is a few hundred Runs with microseconds between them, so threads spin for a moment before
-// they sleep. Spinning that was interrupted by the scheduler means that the cores are shared; then
-// the pool stops spinning for a while, and sleeps at once.
+// they sleep. Spinning that the scheduler interrupted means that the cores are shared; then the
+// pool stops spinning for a while, and sleeps at once.
 class ThreadPool {
  public:
-  static constexpr int kDefaultSpinUs = 60;
+  static constexpr int kDefaultSpinUs = 100;
 
   // `threads` >= 1 counts the caller: 1 means no extra thread. `spin_us` bounds how long an idle
   // thread polls for the next Run before it sleeps; 0 sleeps at once.

@@ -12,9 +12,10 @@ namespace {
 constexpr double kNsPerByte = 0.07;
 constexpr double kNsPerMac = 0.016;
 constexpr double kNsPerInt8Mac = 0.004;
-// Pieces per thread, and the shortest piece.
-constexpr int kPiecesPerThread = 12;
-constexpr double kPieceNs = 3000;
+// Guided self-scheduling (Polychronopoulos and Kuck, 1987): a piece is this part of a thread's share
+// of what is left, so that long streams come first and threads end together. Then the shortest one.
+constexpr int kSharesAhead = 3;
+constexpr double kPieceNs = 4000;
 
 // Quantised rows by where they came from: GEMMs of one call often share their activations.
 struct QuantizedInput {
@@ -85,18 +86,21 @@ double EstimateNs(const kernels::GemmParams& g) {
 }
 
 std::vector<GemmPiece> CutGemms(std::span<const kernels::GemmParams> gemms, int threads) {
-  double estimate = 0;
-  for (const auto& g : gemms) estimate += EstimateNs(g);
-  const double piece_ns = std::max(estimate / (threads * kPiecesPerThread), kPieceNs);
+  double left = 0;
+  for (const auto& g : gemms) left += EstimateNs(g);
   std::vector<GemmPiece> pieces;
   for (int i = 0; i < static_cast<int>(gemms.size()); ++i) {
     const auto& g = gemms[i];
     if (g.rows == 0) continue;
     const int panels = g.w.panels();
-    const int count = std::clamp(static_cast<int>(EstimateNs(g) / piece_ns + 0.5), 1, panels);
-    for (int64_t c = 0; c < count; ++c)
-      pieces.push_back(
-          {i, static_cast<int>(panels * c / count), static_cast<int>(panels * (c + 1) / count)});
+    const double panel_ns = EstimateNs(g) / panels;
+    for (int begin = 0; begin < panels;) {
+      const double wanted = std::max(left / (threads * kSharesAhead), kPieceNs);
+      const int count = std::clamp(static_cast<int>(wanted / panel_ns), 1, panels - begin);
+      pieces.push_back({i, begin, begin + count});
+      begin += count;
+      left -= panel_ns * count;
+    }
   }
   return pieces;
 }

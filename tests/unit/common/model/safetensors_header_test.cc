@@ -131,6 +131,12 @@ INSTANTIATE_TEST_SUITE_P(
                   "{" ENTRY("\"F32\"", "[1]", "[0,4]") "," ENTRY("\"F32\"", "[1]", "[4,8]") "}",
                   8,
                   {"tensor t", "twice"}},
+        BadHeader{
+            "DuplicateInOtherLetters",
+            "{" ENTRY("\"F32\"", "[1]", "[0,4]") ",\"\\u0074\":{\"dtype\":\"F32\",\"shape\":[1],"
+                                                 "\"data_offsets\":[0,4]}}",
+            4,
+            {"tensor t", "twice"}},
         BadHeader{"Overlap",
                   "{\"u\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}," ENTRY(
                       "\"F32\"", "[1]", "[4,8]") "}",
@@ -213,6 +219,20 @@ TEST(SafetensorsHeader, MutatedFilesAreRefusedOrReadInside) {
   }
   EXPECT_GT(accepted, 0);
   EXPECT_LT(accepted, 3000);
+}
+
+TEST(SafetensorsHeader, TakesNamesThatLookLikeJson) {
+  const std::string header = R"({"a\":{":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},)"
+                             R"("b\\":{"dtype":"U8","shape":[1],"data_offsets":[1,2]},"}:[":)"
+                             R"({"dtype":"U8","shape":[1],"data_offsets":[2,3]}})";
+  const std::string file = testing_files::Safetensors(header, "xyz");
+  const auto tensors =
+      ParseSafetensors({reinterpret_cast<const uint8_t*>(file.data()), file.size()}, "f");
+  ASSERT_TRUE(tensors.ok()) << tensors.status();
+  ASSERT_EQ(tensors->size(), 3u);
+  EXPECT_EQ((*tensors)[0].name, "a\":{");
+  EXPECT_EQ((*tensors)[1].name, "b\\");
+  EXPECT_EQ((*tensors)[2].name, "}:[");
 }
 
 }  // namespace

@@ -16,8 +16,8 @@ using nlohmann::json;
 constexpr int64_t kMaxFileBytes = 16 << 20;
 
 constexpr std::string_view kSupported =
-    "supported: the templates of DeepSeek LLM, V2, V3 (2024-12), R1 (2025-01) and the R1 "
-    "distills";
+    "supported: the templates of DeepSeek LLM, V2, V3 (2024-12, 2025-03), R1 (2025-01), "
+    "R1-0528-Qwen3 and the R1 distills";
 
 bool Contains(const std::string& text, std::string_view part) {
   return text.find(part) != std::string::npos;
@@ -64,7 +64,7 @@ std::optional<std::string> GenerationPrompt(const std::string& chat_template) {
   return chat_template.substr(begin + 1, end - begin - 1);
 }
 
-enum class Form { kUnknown, kV3, kR1 };
+enum class Form { kUnknown, kV3, kR1, kLater };
 
 // What the forms with tool calls print of one call, and where they close the list of calls.
 constexpr std::string_view kCall =
@@ -75,15 +75,34 @@ constexpr std::string_view kClosedByCall =
 constexpr std::string_view kClosedByMessage =
     "{%endif%}{%endfor%}{{'<｜tool▁calls▁end｜><｜end▁of▁sentence｜>'}}";
 
-// By fragments of the canonical text that the forms do not share. Later DeepSeek templates
-// (V3-0324, R1-0528, V3.1) differ in ways that matter and carry marks of their own.
+// V3-0324 and R1-0528-Qwen3: by all the places where their state shows.
+bool IsLater(const std::string& text, const chat::Settings& settings) {
+  const std::string content = settings.cuts_reasoning ? "content" : "message['content']";
+  for (const std::string& part :
+       {"{{'<｜User｜>'+" + content + "+'<｜Assistant｜>'}}",
+        std::string("{%ifns.is_tool%}{{'<｜tool▁outputs▁end｜>'}}{%endif%}{%setns.is_first=false%}"
+                    "{%setns.is_tool=false%}{%setns.is_output_first=true%}"),
+        "{{" + content + "+'<｜tool▁calls▁begin｜>", std::string(kClosedByMessage),
+        std::string("andmessage['tool_calls']isdefinedandmessage['tool_calls']isnotnone"),
+        "{{'<｜tool▁outputs▁end｜>'+" + content + "+'<｜end▁of▁sentence｜>'}}",
+        std::string("{{content+'<｜end▁of▁sentence｜>'}}")}) {
+    if (!Contains(text, part)) return false;
+  }
+  return settings.tools && settings.joins_system && settings.output_separator == "\n" &&
+         text.ends_with(
+             "{%ifadd_generation_promptandnotns.is_last_userandnotns.is_tool%}"
+             "{{'<｜Assistant｜>'}}{%endif%}");
+}
+
+// By fragments of the canonical text that the forms do not share. Other DeepSeek templates
+// (V2.5, R1-0528, V3.1) differ in ways that matter and carry marks of their own.
 Form Recognise(const std::string& text, chat::Settings& settings) {
   for (std::string_view part :
        {"<｜User｜>", "<｜Assistant｜>", "<｜end▁of▁sentence｜>", "ns.system_prompt"}) {
     if (!Contains(text, part)) return Form::kUnknown;
   }
-  for (std::string_view part : {"ns.is_last_user", "thinking", "message['reasoning",
-                                "toolsisdefined", "andmessage['tool_calls']", "last_index"}) {
+  for (std::string_view part :
+       {"thinking", "message['reasoning", "message['prefix", "toolsisdefined", "last_index"}) {
     if (Contains(text, part)) return Form::kUnknown;
   }
   if (chat::PrintsOutsideTags(text)) return Form::kUnknown;
@@ -93,6 +112,10 @@ Form Recognise(const std::string& text, chat::Settings& settings) {
   if (Contains(text, "'\n<｜tool▁output▁begin｜>'")) settings.output_separator = "\n";
   if (settings.tools && !Contains(text, kCall)) return Form::kUnknown;
   if (!settings.cuts_reasoning && Contains(text, "think>")) return Form::kUnknown;
+  if (IsLater(text, settings)) return Form::kLater;
+  for (std::string_view part : {"ns.is_last_user", "andmessage['tool_calls']"}) {
+    if (Contains(text, part)) return Form::kUnknown;
+  }
   if (Contains(text, "message['role']=='assistant'andmessage['content']isnone"))
     return Contains(text, kClosedByCall) ? Form::kV3 : Form::kUnknown;
   if (!settings.tools) return settings.cuts_reasoning ? Form::kR1 : Form::kUnknown;
@@ -128,6 +151,7 @@ absl::StatusOr<std::unique_ptr<ChatFormat>> ChatFormat::Parse(const std::string&
     return InvalidArgument("{}: chat_template of {} bytes is of an unknown form; {}", origin,
                            field->get_ref<const std::string&>().size(), kSupported);
   }
+  if (form == Form::kLater) return chat::MakeDeepseekLater(std::move(settings));
   const std::string assistant(chat::kAssistant);
   settings.generation_prompt = GenerationPrompt(chat_template).value_or("");
   if (settings.generation_prompt != assistant &&

@@ -50,6 +50,7 @@ std::string RenderCall(const ToolCall& call);
 
 std::unique_ptr<ChatFormat> MakeDeepseekV3(Settings settings);
 std::unique_ptr<ChatFormat> MakeDeepseekR1(Settings settings);
+std::unique_ptr<ChatFormat> MakeDeepseekLater(Settings settings);
 // From the template's canonical text (chat_template_text.h). Null when it is of another form.
 std::unique_ptr<ChatFormat> MakeTurns(std::string_view canonical, const Settings& settings);
 

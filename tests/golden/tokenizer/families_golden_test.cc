@@ -67,9 +67,13 @@ TEST(FamiliesGolden, AllEncodingsAndDecodings) {
 
 TEST(FamiliesGolden, AllRenderings) {
   const std::map<std::string, std::pair<std::string, bool>> expected = {
-      {"deepseek_llm", {"deepseek_v2", false}},     {"deepseek_v2", {"deepseek_v2", false}},
-      {"deepseek_v2_0628", {"deepseek_v2", false}}, {"r1_distill", {"deepseek_r1_distill", true}},
+      {"deepseek_llm", {"deepseek_v2", false}},
+      {"deepseek_v2", {"deepseek_v2", false}},
+      {"deepseek_v2_0628", {"deepseek_v2", false}},
+      {"r1_distill", {"deepseek_r1_distill", true}},
       {"r1_distill_later", {"deepseek_r1", true}},
+      {"deepseek_v3_0324", {"deepseek_v3_0324", false}},
+      {"r1_0528_qwen3", {"deepseek_r1_0528", false}},
   };
   std::map<std::string, std::unique_ptr<ChatFormat>> formats;
   for (const auto& [file, form] : expected) {
@@ -81,7 +85,7 @@ TEST(FamiliesGolden, AllRenderings) {
     formats[file] = std::move(format).value();
   }
   const json& cases = Families()["chat"];
-  ASSERT_EQ(cases.size(), 122u);
+  ASSERT_EQ(cases.size(), 172u);
   for (size_t i = 0; i < cases.size(); ++i) {
     auto rendered = formats.at(cases[i]["template"])
                         ->Render(golden::Messages(cases[i]["messages"]),

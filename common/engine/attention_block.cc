@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "common/engine/elementwise.h"
 #include "common/engine/step.h"
 #include "kernels/norm/rmsnorm.h"
 #include "kernels/quant/quant.h"
@@ -79,10 +80,6 @@ void AttendGenerated(const StepContext& ctx, int layer, const AttentionWeights& 
 
 }  // namespace
 
-void RoundOperands(const StepContext& ctx, float* values, int64_t count) {
-  if (ctx.bf16()) kernels::RoundToBf16(values, count);
-}
-
 void AttentionBlock(const StepContext& ctx, int layer, const AttentionWeights& w, float* x) {
   const ModelConfig& c = ctx.config;
   const int rows = ctx.rows.count, heads = c.num_heads, half = ctx.rows.half;
@@ -91,29 +88,25 @@ void AttentionBlock(const StepContext& ctx, int layer, const AttentionWeights& w
   float* q = ctx.a.q.Get(rows * heads * head_dim);
   float* kv = ctx.a.kv.Get(static_cast<int64_t>(rows) * c.KvWidth());
 
-  kernels::RmsNorm({.rows = rows,
-                    .width = c.hidden_size,
-                    .eps = static_cast<float>(c.rms_norm_eps),
-                    .x = x,
-                    .x_stride = hidden,
-                    .weight = w.input_norm.data(),
-                    .out = norm,
-                    .out_stride = hidden});
-  RoundOperands(ctx, norm, rows * hidden);
+  NormRows(ctx, {.rows = rows,
+                 .width = c.hidden_size,
+                 .eps = static_cast<float>(c.rms_norm_eps),
+                 .x = x,
+                 .weight = w.input_norm,
+                 .out = norm,
+                 .round = true});
   if (c.q_lora_rank > 0) {
     float* q_a = ctx.a.q_a.Get(static_cast<int64_t>(rows) * c.q_lora_rank);
     RunGemms(ctx.pool, ctx.isa,
              std::initializer_list<kernels::GemmParams>{DenseGemm(w.q_a, norm, q_a, rows),
                                                         DenseGemm(w.kv_a, norm, kv, rows)});
-    kernels::RmsNorm({.rows = rows,
-                      .width = c.q_lora_rank,
-                      .eps = kLoraNormEps,
-                      .x = q_a,
-                      .x_stride = c.q_lora_rank,
-                      .weight = w.q_a_norm.data(),
-                      .out = q_a,
-                      .out_stride = c.q_lora_rank});
-    RoundOperands(ctx, q_a, static_cast<int64_t>(rows) * c.q_lora_rank);
+    NormRows(ctx, {.rows = rows,
+                   .width = c.q_lora_rank,
+                   .eps = kLoraNormEps,
+                   .x = q_a,
+                   .weight = w.q_a_norm,
+                   .out = q_a,
+                   .round = true});
     RunGemms(ctx.pool, ctx.isa,
              std::initializer_list<kernels::GemmParams>{DenseGemm(w.q_b, q_a, q, rows)});
   } else {
@@ -124,10 +117,10 @@ void AttentionBlock(const StepContext& ctx, int layer, const AttentionWeights& w
   WriteKv(ctx, layer, w, kv);
   if (ctx.options.on_layer_kv) ctx.options.on_layer_kv(layer);
 
-  for (int row = 0; row < rows; ++row) {
+  ForRows(ctx, rows, 2.0 * heads * half, [&](int64_t row) {
     kernels::RopeInterleaved(q + row * heads * head_dim + c.qk_nope_head_dim, heads, head_dim, half,
                              &ctx.rows.cos[row * half], &ctx.rows.sin[row * half]);
-  }
+  });
   RoundOperands(ctx, q, rows * heads * head_dim);
 
   float* out = ctx.a.heads.Get(static_cast<int64_t>(rows) * heads * c.v_head_dim);
@@ -142,7 +135,7 @@ void AttentionBlock(const StepContext& ctx, int layer, const AttentionWeights& w
   float* block = ctx.a.block.Get(rows * hidden);
   RunGemms(ctx.pool, ctx.isa,
            std::initializer_list<kernels::GemmParams>{DenseGemm(w.o, out, block, rows)});
-  for (int64_t i = 0; i < rows * hidden; ++i) x[i] += block[i];
+  AddRows(ctx, block, rows * hidden, x);
 }
 
 }  // namespace conclave

@@ -1,6 +1,7 @@
+#include "common/engine/elementwise.h"
 #include "common/engine/step.h"
+#include "kernels/moe/combine.h"
 #include "kernels/moe/route.h"
-#include "kernels/norm/rmsnorm.h"
 #include "kernels/quant/quant.h"
 
 namespace conclave {
@@ -53,7 +54,9 @@ absl::Status MoeBlock(const StepContext& ctx, int layer, int trace_slot, const L
   const void* wire = norm;
   if (ctx.bf16()) {
     uint16_t* encoded = ctx.a.wire.Get(rows * hidden);
-    kernels::EncodeBf16Row(norm, rows * hidden, encoded);
+    ForRows(ctx, rows, 0.1 * static_cast<double>(hidden), [&](int64_t row) {
+      kernels::EncodeBf16Row(norm + row * hidden, hidden, encoded + row * hidden);
+    });
     wire = encoded;
   }
   ctx.a.picks.clear();
@@ -76,18 +79,14 @@ absl::Status MoeBlock(const StepContext& ctx, int layer, int trace_slot, const L
   }
   RETURN_IF_ERROR(call->Wait());
 
-  // From 0, experts ascending, the shared one last: one order for every placement.
-  ParallelFor(ctx.pool, rows, 0.5 * static_cast<double>(rows * k * hidden), [&](int row) {
-    float* sum = x + row * hidden;
-    for (int64_t d = 0; d < hidden; ++d) {
-      float routed_sum = 0;
-      for (int i = 0; i < k; ++i) {
-        const int64_t pick = static_cast<int64_t>(row) * k + i;
-        routed_sum += weight[pick] * answers[pick * hidden + d];
-      }
-      if (has_shared) routed_sum += shared[row * hidden + d];
-      sum[d] += routed_sum;
-    }
+  ForRows(ctx, rows, 0.15 * static_cast<double>((k + 2) * hidden), [&](int64_t row) {
+    kernels::Combine({.rows = 1,
+                      .k = k,
+                      .width = hidden,
+                      .weight = weight + row * k,
+                      .answers = answers + row * k * hidden,
+                      .shared = has_shared ? shared + row * hidden : nullptr,
+                      .x = x + row * hidden});
   });
   return absl::OkStatus();
 }
@@ -99,20 +98,18 @@ absl::Status FfnBlock(const StepContext& ctx, int layer, int trace_slot, const L
   const int rows = ctx.rows.count;
   const int64_t hidden = ctx.config.hidden_size;
   float* norm = ctx.a.norm.Get(rows * hidden);
-  kernels::RmsNorm({.rows = rows,
-                    .width = ctx.config.hidden_size,
-                    .eps = static_cast<float>(ctx.config.rms_norm_eps),
-                    .x = x,
-                    .x_stride = hidden,
-                    .weight = w.post_norm.data(),
-                    .out = norm,
-                    .out_stride = hidden});
+  NormRows(ctx, {.rows = rows,
+                 .width = ctx.config.hidden_size,
+                 .eps = static_cast<float>(ctx.config.rms_norm_eps),
+                 .x = x,
+                 .weight = w.post_norm,
+                 .out = norm,
+                 .round = !w.is_moe});
   if (w.is_moe) return MoeBlock(ctx, layer, trace_slot, w, norm, x);
-  RoundOperands(ctx, norm, rows * hidden);
   float* out = ctx.a.block.Get(rows * hidden);
   const FfnGroup group{.weights = &w.ffn, .rows = rows};
   ctx.a.ffn.Run({norm, rows, out}, {&group, 1}, ctx.mode, ctx.isa, ctx.pool);
-  for (int64_t i = 0; i < rows * hidden; ++i) x[i] += out[i];
+  AddRows(ctx, out, rows * hidden, x);
   return absl::OkStatus();
 }
 

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "common/engine/elementwise.h"
 #include "common/engine/step.h"
 #include "kernels/norm/rmsnorm.h"
 #include "kernels/rope/rope.h"
@@ -151,7 +152,7 @@ StepResult Forward::Impl::Logits(const StepContext& ctx, const std::vector<int>&
   result.rows = static_cast<int>(wanted.size());
   result.hidden.resize(result.rows * hidden);
   result.logits.resize(static_cast<int64_t>(result.rows) * config().vocab_size);
-  for (int i = 0; i < result.rows; ++i) {
+  ForRows(ctx, result.rows, 0.3 * static_cast<double>(hidden), [&](int64_t i) {
     kernels::RmsNorm({.rows = 1,
                       .width = config().hidden_size,
                       .eps = static_cast<float>(config().rms_norm_eps),
@@ -160,7 +161,7 @@ StepResult Forward::Impl::Logits(const StepContext& ctx, const std::vector<int>&
                       .weight = norm_weight.data(),
                       .out = &result.hidden[i * hidden],
                       .out_stride = hidden});
-  }
+  });
   float* operands = a.norm.Get(result.rows * hidden);
   std::copy(result.hidden.begin(), result.hidden.end(), operands);
   RoundOperands(ctx, operands, result.rows * hidden);

@@ -1,7 +1,7 @@
 #include <cstring>
 
+#include "common/engine/elementwise.h"
 #include "common/engine/step.h"
-#include "kernels/norm/rmsnorm.h"
 #include "kernels/quant/quant.h"
 #include "kernels/rope/rope.h"
 
@@ -45,15 +45,13 @@ void GqaBlock(const StepContext& ctx, int layer, const GqaWeights& w, float* x) 
   float* kv = ctx.a.kv.Get(rows * kv_width);  // [rows][keys of all heads, values of all heads]
   float* values = kv + kv_width / 2;
 
-  kernels::RmsNorm({.rows = rows,
-                    .width = c.hidden_size,
-                    .eps = static_cast<float>(c.rms_norm_eps),
-                    .x = x,
-                    .x_stride = hidden,
-                    .weight = w.input_norm.data(),
-                    .out = norm,
-                    .out_stride = hidden});
-  RoundOperands(ctx, norm, rows * hidden);
+  NormRows(ctx, {.rows = rows,
+                 .width = c.hidden_size,
+                 .eps = static_cast<float>(c.rms_norm_eps),
+                 .x = x,
+                 .weight = w.input_norm,
+                 .out = norm,
+                 .round = true});
   kernels::GemmParams k_gemm = DenseGemm(w.k, norm, kv, rows),
                       v_gemm = DenseGemm(w.v, norm, values, rows);
   k_gemm.out_stride = v_gemm.out_stride = kv_width;
@@ -66,10 +64,10 @@ void GqaBlock(const StepContext& ctx, int layer, const GqaWeights& w, float* x) 
   WriteKv(ctx, layer, kv);
   if (ctx.options.on_layer_kv) ctx.options.on_layer_kv(layer);
 
-  for (int row = 0; row < rows; ++row) {
+  ForRows(ctx, rows, 2.0 * c.num_heads * half, [&](int64_t row) {
     kernels::RopeHalfSplit(q + row * q_width, c.num_heads, c.head_dim, half,
                            &ctx.rows.cos[row * half], &ctx.rows.sin[row * half]);
-  }
+  });
   RoundOperands(ctx, q, rows * q_width);
   float* heads = ctx.a.heads.Get(rows * q_width);
   AttendGrouped(ctx, layer, q, heads);
@@ -77,7 +75,7 @@ void GqaBlock(const StepContext& ctx, int layer, const GqaWeights& w, float* x) 
   float* block = ctx.a.block.Get(rows * hidden);
   RunGemms(ctx.pool, ctx.isa,
            std::initializer_list<kernels::GemmParams>{DenseGemm(w.o, heads, block, rows)});
-  for (int64_t i = 0; i < rows * hidden; ++i) x[i] += block[i];
+  AddRows(ctx, block, rows * hidden, x);
 }
 
 }  // namespace conclave

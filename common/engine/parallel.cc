@@ -12,8 +12,9 @@ namespace {
 constexpr double kNsPerByte = 0.07;
 constexpr double kNsPerMac = 0.016;
 constexpr double kNsPerInt8Mac = 0.004;
-// Guided self-scheduling (Polychronopoulos and Kuck, 1987): a piece is this part of a thread's share
-// of what is left, so that long streams come first and threads end together. Then the shortest one.
+// Guided self-scheduling (Polychronopoulos and Kuck, 1987): a piece is this part of a thread's
+// share of what is left, so that long streams come first and threads end together. Then the
+// shortest one.
 constexpr int kSharesAhead = 3;
 constexpr double kPieceNs = 4000;
 

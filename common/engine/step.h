@@ -66,9 +66,6 @@ struct StepContext {
 // How a cached token lies in memory.
 kernels::MlaCacheShape CacheShape(const StepContext& ctx);
 
-// Rounds operands of the next multiply in mode bf16.
-void RoundOperands(const StepContext& ctx, float* values, int64_t count);
-
 // x += attention(norm(x)); writes the KV of all rows into layer `layer` and calls on_layer_kv.
 void AttentionBlock(const StepContext& ctx, int layer, const AttentionWeights& weights, float* x);
 

@@ -23,4 +23,8 @@ void RmsNorm(const RmsNormParams& params);
 // The oracle in float64.
 void RmsNormRef(const RmsNormParams& params);
 
+void RmsNormPortable(const RmsNormParams& params);
+void RmsNormAvx2(const RmsNormParams& params);
+void RmsNormAvx512(const RmsNormParams& params);
+
 }  // namespace conclave::kernels

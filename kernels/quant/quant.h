@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "kernels/quant/bf16.h"
+
 namespace conclave::kernels {
 
 inline constexpr int kQuantBlock = 128;
@@ -22,10 +24,5 @@ void DequantizeBlocks(const uint8_t* codes, const float* scales, int64_t rows, i
 enum class ScaleRounding { kNone, kPowerOfTwo };
 void QuantizeRows(const float* x, int64_t rows, int64_t cols, ScaleRounding rounding,
                   uint8_t* codes, float* scales);
-
-// values[i] rounded to bf16, in place.
-void RoundToBf16(float* values, int64_t count);
-void EncodeBf16Row(const float* values, int64_t count, uint16_t* out);
-void DecodeBf16Row(const uint16_t* values, int64_t count, float* out);
 
 }  // namespace conclave::kernels

@@ -52,14 +52,4 @@ void QuantizeRows(const float* x, int64_t rows, int64_t cols, ScaleRounding roun
   }
 }
 
-void RoundToBf16(float* values, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) values[i] = RoundBf16(values[i]);
-}
-void EncodeBf16Row(const float* values, int64_t count, uint16_t* out) {
-  for (int64_t i = 0; i < count; ++i) out[i] = EncodeBf16(values[i]);
-}
-void DecodeBf16Row(const uint16_t* values, int64_t count, float* out) {
-  for (int64_t i = 0; i < count; ++i) out[i] = DecodeBf16(values[i]);
-}
-
 }  // namespace conclave::kernels

@@ -32,5 +32,19 @@ TEST(RmsNorm, WorksInPlaceAndOnZeros) {
   EXPECT_EQ(zero, std::vector<float>(64, 0.0f));
 }
 
+TEST(RmsNorm, EveryInstructionSetGivesTheSameBits) {
+  for (int width : {16, 100, 2048}) {
+    const std::vector<float> x = RandomValues(3 * width, 5), weight = RandomValues(width, 6);
+    const auto run = [&](auto norm) {
+      std::vector<float> out(3 * width);
+      norm(RmsNormParams{3, width, 1e-6f, x.data(), width, weight.data(), out.data(), width});
+      return out;
+    };
+    const std::vector<float> expected = run(RmsNormPortable);
+    if (IsaSupported(Isa::kAvx2)) EXPECT_TRUE(SameBits(run(RmsNormAvx2), expected)) << width;
+    if (IsaSupported(Isa::kAvx512)) EXPECT_TRUE(SameBits(run(RmsNormAvx512), expected)) << width;
+  }
+}
+
 }  // namespace
 }  // namespace conclave::kernels

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 
+#include "kernels/base/dtypes.h"
 #include "tests/unit/kernels/random_values.h"
 
 namespace conclave::kernels {
@@ -34,6 +36,25 @@ TEST(Quant, RowScalesArePowersOfTwoWhenAsked) {
     EXPECT_EQ(std::frexp(rounded[i], &exponent), 0.5f);
     EXPECT_GE(rounded[i], plain[i]);
     EXPECT_LT(rounded[i], 2 * plain[i]);
+  }
+}
+
+TEST(Bf16, EveryInstructionSetRoundsAlike) {
+  std::vector<float> values = RandomValues(1000, 9, 100.0f);
+  values[3] = std::numeric_limits<float>::infinity();
+  values[4] = std::numeric_limits<float>::quiet_NaN();
+  values[5] = -0.0f;
+  std::vector<Bf16Rows> sets = {Bf16RowsPortable()};
+  if (IsaSupported(Isa::kAvx2)) sets.push_back(Bf16RowsAvx2());
+  if (IsaSupported(Isa::kAvx512)) sets.push_back(Bf16RowsAvx512());
+  for (const Bf16Rows& rows : sets) {
+    std::vector<float> rounded = values, decoded(values.size());
+    std::vector<uint16_t> codes(values.size());
+    rows.round(rounded.data(), rounded.size());
+    rows.encode(values.data(), values.size(), codes.data());
+    rows.decode(codes.data(), codes.size(), decoded.data());
+    EXPECT_TRUE(SameBits(rounded, decoded));
+    for (size_t i = 0; i < values.size(); ++i) EXPECT_EQ(codes[i], EncodeBf16(values[i])) << i;
   }
 }
 

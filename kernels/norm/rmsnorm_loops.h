@@ -1,13 +1,16 @@
+// The loops of RMSNorm, for the compiler to turn into vectors of each file's instruction set. Every
+// operation is rounded once and none is fused, so all of them give the same bits.
+#pragma once
+
 #include <cmath>
 
+#include "kernels/base/dtypes.h"
 #include "kernels/norm/rmsnorm.h"
 
 namespace conclave::kernels {
-namespace {
 
-constexpr int kChains = 16;
-
-float SumOfSquares(const float* x, int width) {
+static inline float SumOfSquares(const float* x, int width) {
+  constexpr int kChains = 16;
   float chain[kChains] = {};
   int i = 0;
   for (; i + kChains <= width; i += kChains)
@@ -18,9 +21,7 @@ float SumOfSquares(const float* x, int width) {
   return chain[0];
 }
 
-}  // namespace
-
-void RmsNorm(const RmsNormParams& p) {
+static inline void RmsNormRows(const RmsNormParams& p) {
   for (int row = 0; row < p.rows; ++row) {
     const float* x = p.x + row * p.x_stride;
     float* out = p.out + row * p.out_stride;

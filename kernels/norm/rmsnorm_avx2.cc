@@ -1,0 +1,7 @@
+#include "kernels/norm/rmsnorm_loops.h"
+
+namespace conclave::kernels {
+
+void RmsNormAvx2(const RmsNormParams& params) { RmsNormRows(params); }
+
+}  // namespace conclave::kernels

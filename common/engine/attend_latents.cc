@@ -211,7 +211,9 @@ void RunSplits(const StepContext& ctx, const Attend& attend, int rows, int worke
 }  // namespace
 
 kernels::MlaCacheShape CacheShape(const StepContext& ctx) {
-  return {.type = ctx.bf16() ? kernels::KvType::kBf16 : kernels::KvType::kF32,
+  using kernels::KvType;
+  const KvType of_mode = ctx.bf16() ? KvType::kBf16 : KvType::kF32;
+  return {.type = ctx.cache.format() == KvFormat::kFp8 ? KvType::kFp8 : of_mode,
           .latent = ctx.config.kv_lora_rank,
           .rope = ctx.config.qk_rope_head_dim};
 }

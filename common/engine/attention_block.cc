@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cstring>
 
 #include "common/engine/elementwise.h"
 #include "common/engine/step.h"
@@ -18,6 +17,7 @@ constexpr int kRowBlock = 64;
 // Normalises the latent, rotates the shared key, and stores both in the cache's type.
 void WriteKv(const StepContext& ctx, int layer, const AttentionWeights& w, float* kv) {
   const ModelConfig& c = ctx.config;
+  const kernels::MlaCacheShape shape = CacheShape(ctx);
   const int width = c.KvWidth(), half = ctx.rows.half;
   kernels::RmsNorm({.rows = ctx.rows.count,
                     .width = c.kv_lora_rank,
@@ -34,11 +34,7 @@ void WriteKv(const StepContext& ctx, int layer, const AttentionWeights& w, float
     const int64_t position = ctx.rows.position[row];
     uint8_t* entry = ctx.cache.PageLayer(ctx.rows.pages[row][position / kPageTokens], layer) +
                      position % kPageTokens * ctx.cache.TokenBytes();
-    if (ctx.bf16()) {
-      kernels::EncodeBf16Row(values, width, reinterpret_cast<uint16_t*>(entry));
-    } else {
-      std::memcpy(entry, values, sizeof(float) * width);
-    }
+    kernels::MlaEncodeToken(shape, values, entry);
   }
 }
 

@@ -63,7 +63,7 @@ absl::Status Forward::Impl::Validate(std::span<const SequenceChunk> chunks) cons
   const ModelConfig& c = config();
   if (!model->has_attention())
     return FailedPrecondition("the model was loaded without attention weights");
-  const int64_t token_bytes = static_cast<int64_t>(c.KvWidth()) * ActivationBytes(model->mode());
+  const int64_t token_bytes = KvCache::TokenBytesOf(c, model->mode(), cache.format());
   if (cache.layers() != c.TotalLayers() || cache.TokenBytes() != token_bytes) {
     return FailedPrecondition(
         "the KV cache has {} layers of {} bytes per token, the model needs {} of {}",

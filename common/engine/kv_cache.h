@@ -1,6 +1,7 @@
 // Storage of the paged latent KV cache: memory and addresses only; who owns which page is decided
 // by common/kvcache. Page-major, so that a page is one piece for all layers and (page, layer) is
-// one piece for a hand-off: [pages][layers][kPageTokens][KvWidth] values, float32 or bf16 by mode.
+// one piece for a hand-off: [pages][layers][kPageTokens] tokens of KvWidth values, float32 or bf16
+// by mode, or FP8.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +10,7 @@
 
 #include "common/base/status.h"
 #include "common/engine/compute_mode.h"
+#include "common/engine/kv_format.h"
 #include "common/model/model_config.h"
 
 namespace conclave {
@@ -18,14 +20,19 @@ inline constexpr int kPageTokens = 64;
 // Not synchronised: two threads must not touch the same page when one of them writes.
 class KvCache {
  public:
-  // ResourceExhausted when the memory cannot be had. Layers include MTP layers.
+  // ResourceExhausted when the memory cannot be had, InvalidArgument for a format that the model
+  // cannot have. Layers include MTP layers.
   static absl::StatusOr<std::unique_ptr<KvCache>> Create(const ModelConfig& config,
-                                                         ComputeMode mode, int pages);
+                                                         ComputeMode mode, int pages,
+                                                         KvFormat format = KvFormat::kMode);
+  // Bytes of one token in one layer.
+  static int64_t TokenBytesOf(const ModelConfig& config, ComputeMode mode, KvFormat format);
   ~KvCache();
 
   int pages() const { return pages_; }
   int layers() const { return layers_; }
-  int width() const { return width_; }                 // values per token and layer
+  int width() const { return width_; }  // values per token and layer
+  KvFormat format() const { return format_; }
   int64_t TokenBytes() const { return token_bytes_; }  // bytes of one token in one layer
   // First byte of (page, layer): kPageTokens * TokenBytes() bytes, tokens in order.
   uint8_t* PageLayer(int page, int layer) const {
@@ -39,6 +46,7 @@ class KvCache {
   uint8_t* data_ = nullptr;
   int pages_ = 0, layers_ = 0, width_ = 0;
   int64_t token_bytes_ = 0;
+  KvFormat format_ = KvFormat::kMode;
 };
 
 }  // namespace conclave

@@ -39,8 +39,11 @@ absl::StatusOr<VerifyReport> Verify(const VerifyRequest& request) {
   ASSIGN_OR_RETURN(const VerifyRun run, RunForVerify(request, golden));
   VerifyReport report{.dir = request.dir,
                       .mode = request.mode,
+                      .kv_format = request.kv_format,
                       .prompt_tokens = static_cast<int>(run.prompt.size())};
-  if (request.mode == ComputeMode::kF32) {
+  if (request.kv_format != KvFormat::kMode) {
+    RETURN_IF_ERROR(MeasureKvFormat(request, run, golden, &report));
+  } else if (request.mode == ComputeMode::kF32) {
     RETURN_IF_ERROR(CompareF32(run, golden, &report));
   } else {
     RETURN_IF_ERROR(CompareBf16(run, golden, &report));

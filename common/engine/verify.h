@@ -9,6 +9,7 @@
 #include "common/base/progress.h"
 #include "common/base/status.h"
 #include "common/engine/compute_mode.h"
+#include "common/engine/kv_format.h"
 
 namespace conclave {
 
@@ -17,6 +18,7 @@ struct VerifyRequest {
   ComputeMode mode = ComputeMode::kF32;
   int threads = 1;
   int chunk_tokens = 16;  // of the pass in chunks
+  KvFormat kv_format = KvFormat::kMode;
   ProgressCallback load_progress = {};
 };
 
@@ -34,6 +36,7 @@ struct VerifyLine {
 struct VerifyReport {
   std::string dir;
   ComputeMode mode = ComputeMode::kF32;
+  KvFormat kv_format = KvFormat::kMode;
   int prompt_tokens = 0;
   std::vector<VerifyLine> lines;
   bool ok() const;
@@ -47,7 +50,9 @@ struct VerifyReport {
 // bf16: per row of logits, over rows with the golden's experts in all layers: median of the largest
 // difference <= 0.35, nine rows of ten <= 0.7; the same token on top in 85 % of all rows. Models
 // without experts: every row <= 0.4.
-// Both: the pass in chunks gives the bits of the pass in one piece.
+// With FP8 KV no tolerance is advised: lines tell its effect on logits, against the golden and
+// against the same engine with the mode's own KV.
+// Always: the pass in chunks gives the bits of the pass in one piece.
 absl::StatusOr<VerifyReport> Verify(const VerifyRequest& request);
 
 }  // namespace conclave

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "common/engine/local_experts.h"
+#include "kernels/attention/mla.h"
 #include "kernels/quant/quant.h"
 
 namespace conclave {
@@ -19,11 +20,12 @@ struct Runner {
   std::unique_ptr<Forward> forward;
 
   static absl::StatusOr<std::unique_ptr<Runner>> Create(std::shared_ptr<const Model> model,
-                                                        ThreadPool& pool, int tokens) {
+                                                        ThreadPool& pool, int tokens,
+                                                        KvFormat format) {
     auto runner = std::unique_ptr<Runner>(
         new Runner{model, pool, LocalExperts(model, pool), nullptr, {}, nullptr});
     const int pages = (tokens + kPageTokens - 1) / kPageTokens;
-    ASSIGN_OR_RETURN(runner->cache, KvCache::Create(model->config(), model->mode(), pages));
+    ASSIGN_OR_RETURN(runner->cache, KvCache::Create(model->config(), model->mode(), pages, format));
     runner->pages.resize(pages);
     std::iota(runner->pages.rbegin(), runner->pages.rend(), 0);  // not in order, as in serving
     runner->forward = std::make_unique<Forward>(model, *runner->cache, pool, runner->experts);
@@ -45,7 +47,11 @@ struct Runner {
       const uint8_t* entry =
           cache->PageLayer(pages[t / kPageTokens], layer) + t % kPageTokens * cache->TokenBytes();
       float* out = &values[static_cast<size_t>(t) * width];
-      if (model->mode() == ComputeMode::kBF16) {
+      if (cache->format() == KvFormat::kFp8) {
+        const ModelConfig& c = model->config();
+        kernels::MlaDecodeToken({kernels::KvType::kFp8, c.kv_lora_rank, c.qk_rope_head_dim}, entry,
+                                out);
+      } else if (model->mode() == ComputeMode::kBF16) {
         kernels::DecodeBf16Row(reinterpret_cast<const uint16_t*>(entry), width, out);
       } else {
         std::memcpy(out, entry, sizeof(float) * width);
@@ -77,12 +83,12 @@ absl::StatusOr<VerifyRun> RunForVerify(const VerifyRequest& request, const Golde
   const int total = tokens + static_cast<int>(run.greedy.size());
   ThreadPool pool(request.threads);
 
-  ASSIGN_OR_RETURN(const auto whole, Runner::Create(run.model, pool, total));
+  ASSIGN_OR_RETURN(const auto whole, Runner::Create(run.model, pool, total, request.kv_format));
   ASSIGN_OR_RETURN(run.one_pass, whole->Step(run.prompt, 0, RowKind::kPrompt, &run.trace));
   for (int layer = 0; layer < run.model->config().num_layers; ++layer)
     run.kv.push_back(whole->ReadKv(layer, tokens));
 
-  ASSIGN_OR_RETURN(const auto pieces, Runner::Create(run.model, pool, total));
+  ASSIGN_OR_RETURN(const auto pieces, Runner::Create(run.model, pool, total, request.kv_format));
   for (int start = 0; start < tokens; start += request.chunk_tokens) {
     const int count = std::min(request.chunk_tokens, tokens - start);
     ASSIGN_OR_RETURN(

@@ -28,5 +28,9 @@ absl::StatusOr<VerifyRun> RunForVerify(const VerifyRequest& request, const Golde
 // Appends the lines of each mode.
 absl::Status CompareF32(const VerifyRun& run, const Golden& golden, VerifyReport* report);
 absl::Status CompareBf16(const VerifyRun& run, const Golden& golden, VerifyReport* report);
+// What the KV format of `request` did to the logits: against the golden, and against the same run
+// with the mode's own format.
+absl::Status MeasureKvFormat(const VerifyRequest& request, const VerifyRun& run,
+                             const Golden& golden, VerifyReport* report);
 
 }  // namespace conclave

@@ -87,7 +87,7 @@ KvPush::KvPush(std::shared_ptr<Endpoint> peer, const KvCache& cache, Incarnation
     impl_->refused = FailedPrecondition(
         "hand-off {} wants {} layers of {} bytes a token for {} tokens; here are {} layers of {} "
         "bytes and {} pages: do "
-        "both workers serve the same model in the same compute mode?",
+        "both workers serve the same model in the same compute mode and KV format?",
         ticket.session, ticket.layers, ticket.token_bytes, ticket.prompt_tokens, cache.layers(),
         cache.TokenBytes(), pages.size());
   }

@@ -108,6 +108,8 @@ int Verify(const Args& args) {
                              "folder with config.json, a checkpoint and golden.safetensors",
                              /*required=*/true);
         parser.AddChoice("mode", &options.mode, "compute mode", {"f32", "bf16", "int8", "w8a8"});
+        parser.AddChoice("kv-cache", &options.kv_cache, "format of cached keys and values",
+                         {"auto", "fp8"});
         parser.Add("threads", &options.threads, "compute threads", 1, 1024);
         parser.Add("json", &options.json, "print JSON");
       });

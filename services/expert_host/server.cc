@@ -45,6 +45,10 @@ struct ExpertHostServer::Impl {
   bool stopped = false;
 
   absl::Status Build(WorkerDeps deps);
+  // Of all workers, whether they keep KV or not.
+  uint64_t Fingerprint() const {
+    return WorkerFingerprint(store->fingerprint(), config.worker.kv_format());
+  }
   void BuildPlane();
   void StartJobs();
   SteadyTime Campaign();
@@ -59,8 +63,7 @@ absl::Status ExpertHostServer::Impl::Build(WorkerDeps deps) {
     return InvalidArgument("{} ({}) has no routed experts: its cluster needs no expert hosts",
                            config.worker.model_dir, store->config().model_type);
   }
-  ASSIGN_OR_RETURN(
-      node, WorkerNode::Create(config.worker, Role::kExpertHost, store->fingerprint(), deps));
+  ASSIGN_OR_RETURN(node, WorkerNode::Create(config.worker, Role::kExpertHost, Fingerprint(), deps));
   BuildPlane();
   RETURN_IF_ERROR(node->Listen({service.get()}));
   node->Announce(WorkerNode::Appear::kAtOnce, 0, [this] { return state.Ready(); });
@@ -93,7 +96,7 @@ void ExpertHostServer::Impl::BuildPlane() {
       PlanOptions{.shape = {.layers = model.TotalLayers(),
                             .first_moe_layer = model.first_k_dense_replace,
                             .experts = model.num_routed_experts},
-                  .fingerprint = store->fingerprint(),
+                  .fingerprint = Fingerprint(),
                   .replicas = config.expert_replicas,
                   .debounce = std::chrono::milliseconds(config.plan_debounce_ms)});
   refresh = node->metrics().OnCollect([this] { Refresh(); });

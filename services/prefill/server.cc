@@ -40,10 +40,12 @@ struct PrefillServer::Impl {
 
 absl::Status PrefillServer::Impl::Build(WorkerDeps deps) {
   ASSIGN_OR_RETURN(model, LoadAttentionModel(config.worker, std::move(deps.model)));
+  ASSIGN_OR_RETURN(cache, KvCache::Create(model.model->config(), model.model->mode(),
+                                          config.worker.kv_pages, config.worker.kv_format()));
   ASSIGN_OR_RETURN(
-      cache, KvCache::Create(model.model->config(), model.model->mode(), config.worker.kv_pages));
-  ASSIGN_OR_RETURN(
-      node, WorkerNode::Create(config.worker, Role::kPrefill, model.model->fingerprint(), deps));
+      node, WorkerNode::Create(
+                config.worker, Role::kPrefill,
+                WorkerFingerprint(model.model->fingerprint(), config.worker.kv_format()), deps));
   BuildEngine(deps);
   RETURN_IF_ERROR(node->Listen({service.get()}));
   node->Announce(WorkerNode::Appear::kWhenReady, static_cast<uint32_t>(config.worker.kv_pages),

@@ -28,7 +28,7 @@ absl::Status CheckPeer(const PeerIdentity& self, const PeerIdentity& peer) {
     return FailedPrecondition(
         "{} has model fingerprint {:016x}, {} has {:016x}: start all workers of a cluster with the "
         "same "
-        "checkpoint and --mode",
+        "checkpoint, --mode and --kv-cache",
         peer.id, peer.fingerprint, self.id, self.fingerprint);
   }
   return absl::OkStatus();

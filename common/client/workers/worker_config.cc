@@ -14,6 +14,12 @@ ProgressCallback WorkerConfig::load_progress() const {
               progress_file.empty() ? ProgressCallback() : FileProgress(progress_file));
 }
 
+KvFormat WorkerConfig::kv_format() const {
+  KvFormat parsed = KvFormat::kMode;
+  ParseKvFormat(kv_cache, &parsed);  // likewise
+  return parsed;
+}
+
 std::string WorkerConfig::served_model() const {
   if (!model_id.empty()) return model_id;
   std::string path = model_dir;
@@ -36,6 +42,10 @@ void BindWorkerConfig(ConfigParser& parser, WorkerConfig* config, bool attention
   parser.Add("id", &config->id, "member id (default: role and a random suffix)");
   parser.AddChoice("mode", &config->mode, "compute mode, one for the whole cluster",
                    {"f32", "bf16", "int8", "w8a8"});
+  parser.AddChoice("kv-cache", &config->kv_cache,
+                   "format of cached keys and values, one for the whole cluster: the compute "
+                   "mode's, or e4m3 latents with scales",
+                   {"auto", "fp8"});
   parser.Add("threads", &config->threads, "threads of one step, 0 = one per core", 0, 1024);
   if (attention_worker) {
     parser.Add("kv-pages", &config->kv_pages, "KV pages of 64 tokens", 1, 1 << 24);

@@ -6,6 +6,7 @@
 #include "common/base/progress.h"
 #include "common/config/config.h"
 #include "common/engine/compute_mode.h"
+#include "common/engine/kv_format.h"
 
 namespace conclave {
 
@@ -19,6 +20,7 @@ struct WorkerConfig {
   int metrics_port = 0;            // HTTP, 0 = a free one
   std::string id;                  // member id; empty = "<role>-<random>"
   std::string mode = "bf16";       // f32, bf16, int8 or w8a8
+  std::string kv_cache = "auto";   // format of cached keys and values: auto (the mode's) or fp8
   int threads = 0;                 // of one step, 0 = one per core
   int kv_pages = 1024;             // of 64 tokens, over all layers; attention workers only
   int lease_ttl_s = 3;             // seconds
@@ -33,6 +35,7 @@ struct WorkerConfig {
   ComputeMode compute_mode() const;
   // For a person at the terminal where the process was started, and for progress_file.
   ProgressCallback load_progress() const;
+  KvFormat kv_format() const;
   std::string served_model() const;  // model_id or the folder's name
 };
 

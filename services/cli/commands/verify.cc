@@ -15,7 +15,8 @@ using nlohmann::json;
 json Number(double value) { return std::isfinite(value) ? json(value) : json(nullptr); }
 
 void PrintTable(const VerifyReport& report, std::ostream& out) {
-  out << fmt::format("{}: mode {}, {} prompt tokens\n\n", report.dir, ComputeModeName(report.mode),
+  out << fmt::format("{}: mode {}, KV {}, {} prompt tokens\n\n", report.dir,
+                     ComputeModeName(report.mode), KvFormatName(report.kv_format),
                      report.prompt_tokens);
   out << fmt::format("{:<36} {:>9} {:>12}  {:<24} {:>6}  {:<4}  {}\n", "tensor", "compared",
                      "deviation", "tolerance", "used", "", "largest at");
@@ -41,6 +42,7 @@ void PrintJson(const VerifyReport& report, std::ostream& out) {
   }
   const json document = {{"dir", report.dir},
                          {"mode", std::string(ComputeModeName(report.mode))},
+                         {"kv_cache", std::string(KvFormatName(report.kv_format))},
                          {"prompt_tokens", report.prompt_tokens},
                          {"ok", report.ok()},
                          {"tensors", lines}};
@@ -54,6 +56,10 @@ int RunVerify(const VerifyOptions& options, std::ostream& out, std::ostream& err
   if (!ParseComputeMode(options.mode, &request.mode)) {
     err << fmt::format("verify: unknown mode {}; f32, bf16, int8 and w8a8 are known\n",
                        options.mode);
+    return 2;
+  }
+  if (!ParseKvFormat(options.kv_cache, &request.kv_format)) {
+    err << fmt::format("verify: unknown KV format {}; auto and fp8 are known\n", options.kv_cache);
     return 2;
   }
   request.load_progress = StderrProgress("loading", /*json_logs=*/false);

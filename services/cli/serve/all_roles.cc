@@ -50,6 +50,7 @@ WorkerConfig AllRoles::MakeWorkerConfig(const ServeConfig& config, const std::st
   worker.model_id = config.model_id;
   worker.id = id;
   worker.mode = config.mode;
+  worker.kv_cache = config.kv_cache;
   worker.kv_pages = config.kv_pages;
   worker.drain_s = 0;  // one process: nobody is left to hand work to
   worker.log_level = config.log_level;

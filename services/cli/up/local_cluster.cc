@@ -123,8 +123,8 @@ std::vector<std::string> LocalCluster::RoleArgs(const std::string& role,
     return args;
   }
   args.insert(args.end(),
-              {"--mode", config_.mode, "--ucx-spin-us", std::to_string(config_.ucx_spin_us),
-               "--progress-file", ProgressFile(id)});
+              {"--mode", config_.mode, "--kv-cache", config_.kv_cache, "--ucx-spin-us",
+               std::to_string(config_.ucx_spin_us), "--progress-file", ProgressFile(id)});
   if (config_.threads > 0) args.insert(args.end(), {"--threads", std::to_string(config_.threads)});
   if (role == "expert-host") {
     args.insert(args.end(), {"--expert-replicas", std::to_string(config_.expert_replicas)});

@@ -54,6 +54,29 @@ INSTANTIATE_TEST_SUITE_P(All, GoldenModels,
                                           testing::Values(ComputeMode::kF32, ComputeMode::kBF16),
                                           testing::Values(1, 2)));
 
+// FP8 KV: its effect on logits is told, and is what rounding to 3 bits of mantissa makes of these
+// small models; chunks show no trace.
+TEST(Fp8Kv, EffectOnLogitsIsMeasured) {
+  for (const char* name : {"deepseek_v3-bf16", "deepseek_v3-fp8-yarn", "deepseek_v2-lite"}) {
+    for (ComputeMode mode : {ComputeMode::kF32, ComputeMode::kBF16}) {
+      const auto report = Verify({.dir = CaseDir(name), .mode = mode, .kv_format = KvFormat::kFp8});
+      ASSERT_TRUE(report.ok()) << report.status();
+      EXPECT_TRUE(report->ok());
+      ASSERT_EQ(report->lines.size(), 10u);
+      for (const VerifyLine& line : report->lines) {
+        if (line.kind.ends_with("rms difference")) {
+          EXPECT_GT(line.deviation, 1e-3) << name << ", " << line.kind;
+          EXPECT_LT(line.deviation, 0.5) << name << ", " << line.kind;
+        } else if (line.kind.ends_with("same top token")) {
+          EXPECT_GE(line.deviation, 0.75) << name << ", " << line.kind;
+        }
+      }
+    }
+  }
+  EXPECT_EQ(Verify({.dir = CaseDir("llama-gqa"), .kv_format = KvFormat::kFp8}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
 TEST(VerifyCommand, PrintsATableAndJson) {
   std::ostringstream table, json, err;
   EXPECT_EQ(RunVerify({.dir = CaseDir("deepseek_v3-bf16")}, table, err), 0);

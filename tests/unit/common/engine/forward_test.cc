@@ -14,6 +14,7 @@ using testing::HasSubstr;
 struct Variant {
   const char* model;
   ComputeMode mode;
+  KvFormat format = KvFormat::kMode;
 };
 
 class ForwardBits : public testing::TestWithParam<Variant> {
@@ -21,15 +22,16 @@ class ForwardBits : public testing::TestWithParam<Variant> {
   std::shared_ptr<const Model> model() const {
     return SmallModel(GetParam().model, GetParam().mode);
   }
+  KvFormat format() const { return GetParam().format; }
   int64_t vocab() const { return model()->config().vocab_size; }
 };
 
 TEST_P(ForwardBits, DoNotDependOnChunksOrThreads) {
   const std::vector<TokenId> tokens = RandomTokens(150, 1);
-  Engine plain(model());
+  Engine plain(model(), 1, 32, format());
   const std::vector<float> expected = plain.Prefill(tokens, Pages(0, 3), 150);
   for (int threads : {1, 2}) {
-    Engine engine(model(), threads);
+    Engine engine(model(), threads, 32, format());
     for (int chunk : {1, 16, 64, 100, 150}) {
       EXPECT_EQ(engine.Prefill(tokens, Pages(3, 3), chunk), expected)
           << chunk << " tokens, " << threads << " threads";
@@ -40,11 +42,11 @@ TEST_P(ForwardBits, DoNotDependOnChunksOrThreads) {
 TEST_P(ForwardBits, DoNotDependOnTheOtherSequences) {
   const std::vector<TokenId> a = RandomTokens(70, 2), b = RandomTokens(33, 3),
                              c = RandomTokens(5, 4), d = RandomTokens(128, 5);
-  Engine alone(model());
+  Engine alone(model(), 1, 32, format());
   const std::vector<float> a_logits = alone.Prefill(a, Pages(0, 2), 70),
                            c_logits = alone.Prefill(c, Pages(2, 1), 5);
 
-  Engine engine(model(), 2);
+  Engine engine(model(), 2, 32, format());
   const std::vector<int32_t> pa = {9, 4}, pb = {7}, pc = {2}, pd = {0, 1};
   const SequenceChunk together[] = {{.tokens = b, .pages = pb, .all_logits = true},
                                     {.tokens = a, .pages = pa, .all_logits = true},
@@ -64,7 +66,7 @@ TEST_P(ForwardBits, DoNotDependOnTheOtherSequences) {
 // Generated tokens: one at a time, four sequences a step and a prompt beside them, against the same
 // tokens computed again in one piece.
 TEST_P(ForwardBits, DecodeEqualsReplay) {
-  Engine engine(model(), 2);
+  Engine engine(model(), 2, 32, format());
   constexpr int kGenerated = 12;
   std::vector<std::vector<TokenId>> sequences;
   std::vector<std::vector<int32_t>> pages;
@@ -74,7 +76,7 @@ TEST_P(ForwardBits, DecodeEqualsReplay) {
     sequences.push_back(RandomTokens(60 + 7 * s, 10 + s));
     at[s] = static_cast<int>(sequences[s].size()) - kGenerated;
     const std::span<const TokenId> tokens(sequences[s]);
-    Engine other(model());
+    Engine other(model(), 1, 32, format());
     other.Prefill(tokens.first(at[s]), Pages(0, 2), 1000);
     expected.push_back(
         other.Prefill(tokens.subspan(at[s]), Pages(0, 2), 1000, at[s], RowKind::kGenerated));
@@ -82,7 +84,8 @@ TEST_P(ForwardBits, DecodeEqualsReplay) {
     engine.Prefill(tokens.first(at[s]), pages[s], 16);
   }
   const std::vector<TokenId> prompt = RandomTokens(kGenerated * 9, 20);
-  const std::vector<float> prompt_logits = Engine(model()).Prefill(prompt, Pages(0, 2), 1000);
+  const std::vector<float> prompt_logits =
+      Engine(model(), 1, 32, format()).Prefill(prompt, Pages(0, 2), 1000);
   const std::vector<int32_t> prompt_pages = Pages(8, 2);
   for (int step = 0; step < kGenerated; ++step) {
     std::vector<SequenceChunk> chunks;
@@ -114,7 +117,7 @@ TEST_P(ForwardBits, DecodeEqualsReplay) {
 TEST_P(ForwardBits, LongContextsAreSplitAlike) {
   const std::vector<TokenId> tokens = RandomTokens(2100, 6);
   const std::vector<int32_t> pages = Pages(0, 33);
-  Engine two(model(), 2, 40);
+  Engine two(model(), 2, 40, format());
   two.Prefill(tokens, pages, 256);
   ThreadPool single(1);
   LocalExperts experts(model(), single);
@@ -134,15 +137,22 @@ TEST_P(ForwardBits, LongContextsAreSplitAlike) {
   }
 }
 
-constexpr Variant kVariants[] = {
-    {"deepseek_v3-bf16", ComputeMode::kF32},     {"deepseek_v3-bf16", ComputeMode::kBF16},
-    {"deepseek_v3-fp8-yarn", ComputeMode::kF32}, {"deepseek_v3-fp8-yarn", ComputeMode::kBF16},
-    {"deepseek_v2-lite", ComputeMode::kBF16},    {"deepseek_v2", ComputeMode::kF32},
-    {"llama-rope3", ComputeMode::kF32},          {"llama-gqa", ComputeMode::kBF16},
-    {"qwen2-tied", ComputeMode::kF32},           {"qwen2-tied", ComputeMode::kBF16}};
+constexpr Variant kVariants[] = {{"deepseek_v3-bf16", ComputeMode::kF32},
+                                 {"deepseek_v3-bf16", ComputeMode::kBF16},
+                                 {"deepseek_v3-fp8-yarn", ComputeMode::kF32},
+                                 {"deepseek_v3-fp8-yarn", ComputeMode::kBF16},
+                                 {"deepseek_v2-lite", ComputeMode::kBF16},
+                                 {"deepseek_v2", ComputeMode::kF32},
+                                 {"llama-rope3", ComputeMode::kF32},
+                                 {"llama-gqa", ComputeMode::kBF16},
+                                 {"qwen2-tied", ComputeMode::kF32},
+                                 {"qwen2-tied", ComputeMode::kBF16},
+                                 {"deepseek_v2-lite", ComputeMode::kF32, KvFormat::kFp8},
+                                 {"deepseek_v3-fp8-yarn", ComputeMode::kBF16, KvFormat::kFp8}};
 INSTANTIATE_TEST_SUITE_P(All, ForwardBits, testing::ValuesIn(kVariants), [](const auto& info) {
   std::string name =
       std::string(info.param.model) + "_" + std::string(ComputeModeName(info.param.mode));
+  if (info.param.format == KvFormat::kFp8) name += "_fp8_kv";
   std::replace(name.begin(), name.end(), '-', '_');
   return name;
 });

@@ -25,6 +25,40 @@ TEST(KvCache, IsPageMajorAndZero) {
                           [](uint8_t b) { return b == 0; }));
 }
 
+TEST(KvCache, Fp8HoldsCodesScalesAndTheRotaryPart) {
+  ModelConfig config;
+  config.family = ModelFamily::kDeepseekV3;
+  config.num_layers = 2;
+  config.kv_lora_rank = 512;
+  config.qk_rope_head_dim = 64;
+  const auto cache = KvCache::Create(config, ComputeMode::kBF16, 3, KvFormat::kFp8);
+  ASSERT_TRUE(cache.ok()) << cache.status();
+  EXPECT_EQ((*cache)->TokenBytes(), 512 + 4 * 4 + 64 * 2);
+  EXPECT_EQ((*cache)->format(), KvFormat::kFp8);
+  EXPECT_EQ((*cache)->width(), 576);
+  EXPECT_EQ(KvCache::TokenBytesOf(config, ComputeMode::kBF16, KvFormat::kMode), 1152);
+}
+
+TEST(KvCache, Fp8NeedsLatentAttention) {
+  ModelConfig config;
+  config.family = ModelFamily::kLlama;
+  config.num_layers = 2;
+  config.num_kv_heads = 2;
+  config.head_dim = 16;
+  EXPECT_EQ(KvCache::Create(config, ComputeMode::kBF16, 3, KvFormat::kFp8).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+TEST(KvFormat, IsPartOfAWorkersFingerprint) {
+  EXPECT_EQ(WorkerFingerprint(7, KvFormat::kMode), 7u);
+  EXPECT_NE(WorkerFingerprint(7, KvFormat::kFp8), 7u);
+  EXPECT_NE(WorkerFingerprint(7, KvFormat::kFp8), WorkerFingerprint(8, KvFormat::kFp8));
+  KvFormat format;
+  EXPECT_TRUE(ParseKvFormat("fp8", &format));
+  EXPECT_EQ(format, KvFormat::kFp8);
+  EXPECT_FALSE(ParseKvFormat("int4", &format));
+}
+
 TEST(KvCache, RefusesWhatCannotBe) {
   ModelConfig config;
   config.num_layers = 1000;

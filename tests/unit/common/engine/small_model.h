@@ -46,11 +46,12 @@ struct Engine {
   std::unique_ptr<KvCache> cache;
   Forward forward;
 
-  explicit Engine(std::shared_ptr<const Model> m, int threads = 1, int pages = 32)
+  explicit Engine(std::shared_ptr<const Model> m, int threads = 1, int pages = 32,
+                  KvFormat format = KvFormat::kMode)
       : model(std::move(m)),
         pool(threads, 0),
         experts(model, pool),
-        cache(*KvCache::Create(model->config(), model->mode(), pages)),
+        cache(*KvCache::Create(model->config(), model->mode(), pages, format)),
         forward(model, *cache, pool, experts) {}
 
   // All logits of `tokens` at positions start.., cut into chunks.

@@ -3,8 +3,9 @@
 // Prompts use keys and values expanded from the latents.
 //
 // Order (law 1): a row's context is cut into splits of kMlaSplitTokens, each cut into pages of
-// kMlaPageTokens; pages are taken in order with the online softmax, splits are merged in order.
-// Both cuts depend on positions alone. Scores and their maxima are in units of log2.
+// kMlaPageTokens; pages (of up to 8 heads and small tokens: 16 tokens) are taken in order with the
+// online softmax, splits are merged in order. Both cuts depend on positions alone. Scores and their
+// maxima are in units of log2.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
 #include "kernels/attention/mla_kernel.h"
+#include "kernels/attention/mla_merge_kernel.h"
 #include "kernels/attention/mla_prompt_kernel.h"
 #if defined(__x86_64__)
 #include "kernels/attention/tile_ops_avx2.h"
@@ -8,7 +9,7 @@ namespace conclave::kernels {
 
 #if defined(__x86_64__)
 void MlaSplitAvx2(const MlaSplitParams& params) { MlaKernel<avx2::TileOps>::Run(params); }
-void MlaMergeAvx2(const MlaMergeParams& params) { MlaKernel<avx2::TileOps>::Merge(params); }
+void MlaMergeAvx2(const MlaMergeParams& params) { MlaMergeKernel<avx2::TileOps>::Run(params); }
 void MlaPromptAvx2(const MlaPromptParams& params) { MlaPromptKernel<avx2::TileOps>::Run(params); }
 void MlaDecodePageAvx2(const MlaDecodeParams& params) {
   MlaPromptKernel<avx2::TileOps>::DecodePage(params);

@@ -1,4 +1,5 @@
 #include "kernels/attention/mla_kernel.h"
+#include "kernels/attention/mla_merge_kernel.h"
 #include "kernels/attention/mla_prompt_kernel.h"
 #if defined(__x86_64__)
 #include "kernels/attention/tile_ops_avx512.h"
@@ -8,7 +9,7 @@ namespace conclave::kernels {
 
 #if defined(__x86_64__)
 void MlaSplitAvx512(const MlaSplitParams& params) { MlaKernel<avx512::TileOps>::Run(params); }
-void MlaMergeAvx512(const MlaMergeParams& params) { MlaKernel<avx512::TileOps>::Merge(params); }
+void MlaMergeAvx512(const MlaMergeParams& params) { MlaMergeKernel<avx512::TileOps>::Run(params); }
 void MlaPromptAvx512(const MlaPromptParams& params) {
   MlaPromptKernel<avx512::TileOps>::Run(params);
 }

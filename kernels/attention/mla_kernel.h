@@ -37,13 +37,13 @@ struct MlaKernel {
 
   template <TileLanes L, class Feed>
   static void Attend(const MlaSplitParams& p, const float* kv, int64_t stride, int64_t begin,
-                     Feed& feed) {
+                     int tokens, Feed& feed) {
     const int width = p.shape.latent + p.shape.rope;
     for (int head = 0; head < p.heads; head += kTileLanes) {
       const TileParams tile{.keys = kv,
                             .values = kv,
                             .stride = stride,
-                            .tokens = Tokens(p.span, begin),
+                            .tokens = tokens,
                             .width = width,
                             .channels = p.shape.latent,
                             .q = p.q + static_cast<int64_t>(head) * width,
@@ -57,15 +57,33 @@ struct MlaKernel {
     }
   }
 
-  // Two pages of this size or more would not stay in the first-level cache anyway.
+  // Up to this size a page of few heads is better attended to in pieces that stay, in float32, in
+  // the first-level cache.
   static constexpr int64_t kSmallPageBytes = 44 << 10;
+  static constexpr int kSmallTileTokens = 16;
+
+  static void RunSmall(const MlaSplitParams& p, int64_t stride) {
+    for (int64_t begin = p.span.begin; begin < p.span.end; begin += kSmallTileTokens) {
+      const int tokens = static_cast<int>(p.span.end - begin < kSmallTileTokens ? p.span.end - begin
+                                                                                : kSmallTileTokens);
+      const int64_t bytes = p.shape.TokenBytes(), at = begin % kMlaPageTokens * bytes;
+      PageCopy<O>::Run(p.shape, Page(p, p.span, begin / kMlaPageTokens) + at, tokens,
+                       p.pages->buffer, stride, MlaSplitOrder(p.shape));
+      int unused = 0;
+      const uint8_t* later = Later(p, begin / kMlaPageTokens * kMlaPageTokens, 1, &unused);
+      auto feed = FetchFeed<2>::Of(later, at, kSmallTileTokens * bytes);
+      Attend<TileLanes::kEightPairs>(p, p.pages->buffer, stride, begin, tokens, feed);
+    }
+  }
 
   template <TileLanes L>
   static void RunTurned(const MlaSplitParams& p) {
     MlaPages& pages = *p.pages;
     const int width = p.shape.latent + p.shape.rope;
     const int64_t stride = MlaPageStride(p.shape), page_floats = kMlaPageTokens * stride;
-    const bool fed = MlaSplitOrder(p.shape) && stride == width && page_floats * 4 > kSmallPageBytes;
+    if (L == TileLanes::kEightPairs && page_floats * 4 <= kSmallPageBytes)
+      return RunSmall(p, stride);
+    const bool fed = MlaSplitOrder(p.shape) && stride == width;
     for (int64_t begin = p.span.begin; begin < p.span.end; begin += kMlaPageTokens) {
       int tokens = 0, later_tokens = 0, unused = 0;
       const uint8_t* page = Later(p, begin, 0, &tokens);
@@ -77,15 +95,15 @@ struct MlaKernel {
         PageCopy<O>::Run(p.shape, page, tokens, current, stride, MlaSplitOrder(p.shape));
       pages.ready = nullptr;
       if (!fed || later == nullptr) {
-        FetchFeed feed{later, later == nullptr ? 0 : later_tokens * p.shape.TokenBytes() / 64};
-        Attend<L>(p, current, stride, begin, feed);
+        auto feed = FetchFeed<2>::Of(later, 0, later_tokens * p.shape.TokenBytes());
+        Attend<L>(p, current, stride, begin, tokens, feed);
         continue;
       }
       PageFeed<O> feed{.from = reinterpret_cast<const uint16_t*>(later),
                        .to = other,
                        .ahead = ahead != nullptr ? ahead : page,
                        .steps = static_cast<int64_t>(later_tokens) * width / 32};
-      Attend<L>(p, current, stride, begin, feed);
+      Attend<L>(p, current, stride, begin, tokens, feed);
       while (feed.left() > 0) feed.Step();
       pages.current = 1 - pages.current;
       pages.ready = later;
@@ -100,9 +118,9 @@ struct MlaKernel {
       const uint8_t* page = Page(p, p.span, begin / kMlaPageTokens);
       int tokens = 0;
       const uint8_t* later = Later(p, begin, 1, &tokens);
-      FetchFeed feed{later, tokens * p.shape.TokenBytes() / 64};
+      auto feed = FetchFeed<4>::Of(later, 0, tokens * p.shape.TokenBytes());
       Attend<L>(p, reinterpret_cast<const float*>(page), p.shape.latent + p.shape.rope, begin,
-                feed);
+                Tokens(p.span, begin), feed);
     }
   }
 
@@ -111,32 +129,6 @@ struct MlaKernel {
       RunOn<TileLanes::kEightPairs>(p);
     } else {
       RunOn<TileLanes::kSixteen>(p);
-    }
-  }
-
-  static void Merge(const MlaMergeParams& p) {
-    const int lanes = MlaLanes(p.heads);
-    const int64_t part_floats = MlaPartialFloats(p.heads, p.latent);
-    for (int h = p.head_begin; h < p.head_end; ++h) {
-      float* mix = p.into + 2 * lanes + static_cast<int64_t>(h) * p.latent;
-      for (int part = 0; part < p.count; ++part) {
-        const float* from = p.parts + part * part_floats;
-        float &max = p.into[h], &sum = p.into[lanes + h];
-        const float later = from[h], most = max > later ? max : later;
-        const float keep = Exp2(max - most), take = Exp2(later - most);
-        sum = __builtin_fmaf(from[lanes + h], take, sum * keep);
-        max = most;
-        const float* add = from + 2 * lanes + static_cast<int64_t>(h) * p.latent;
-        const V kept = V::Set1(keep), taken = V::Set1(take);
-        int c = 0;
-        for (; c + V::kLanes <= p.latent; c += V::kLanes)
-          V::Fma(V::Load(add + c), taken, V::Mul(V::Load(mix + c), kept)).Store(mix + c);
-        if (const int left = p.latent - c; left > 0) {
-          const V sum =
-              V::Fma(O::LoadFirst(add + c, left), taken, V::Mul(O::LoadFirst(mix + c, left), kept));
-          O::StoreFirst(sum, mix + c, left);
-        }
-      }
     }
   }
 };

@@ -10,8 +10,21 @@ namespace {
 
 constexpr float kLog2e = 1.44269504088896341f;
 
-// Where channel d lies in split order.
-constexpr int SplitPosition(int d) { return d / 32 * 32 + d % 2 * 16 + d % 32 / 2; }
+// Channels base .. of one head's query, which starts at `out`.
+template <bool kPairs, bool kSplit>
+void PackRow(const float* q, int count, int base, float scale, float* out) {
+  const auto put = [&](int at, float value) {
+    out[kPairs ? at / 2 * kTileLanes + at % 2 : at * kTileLanes] = value * scale;
+  };
+  if constexpr (!kSplit) {
+    for (int d = 0; d < count; ++d) put(base + d, q[d]);
+    return;
+  }
+  for (int d = 0; d < count; d += 32) {
+    for (int i = 0; i < 16; ++i) put(base + d + i, q[d + 2 * i]);
+    for (int i = 0; i < 16; ++i) put(base + d + 16 + i, q[d + 2 * i + 1]);
+  }
+}
 
 }  // namespace
 
@@ -36,12 +49,10 @@ void MlaPackQuery(const MlaQueryParams& p) {
     float* out =
         pairs ? p.out + 2 * h
               : p.out + static_cast<int64_t>(h / kTileLanes * kTileLanes) * width + h % kTileLanes;
-    const auto put = [&](int d, float value) {
-      if (split) d = SplitPosition(d);
-      out[pairs ? d / 2 * kTileLanes + d % 2 : d * kTileLanes] = value * scale;
-    };
-    for (int d = 0; d < latent; ++d) put(d, q_latent[d]);
-    for (int d = 0; d < rope; ++d) put(latent + d, q_rope[d]);
+    const auto pack = pairs ? (split ? PackRow<true, true> : PackRow<true, false>)
+                            : (split ? PackRow<false, true> : PackRow<false, false>);
+    pack(q_latent, latent, 0, scale, out);
+    pack(q_rope, rope, latent, scale, out);
   }
 }
 

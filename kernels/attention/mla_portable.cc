@@ -1,11 +1,14 @@
 #include "kernels/attention/mla_kernel.h"
+#include "kernels/attention/mla_merge_kernel.h"
 #include "kernels/attention/mla_prompt_kernel.h"
 #include "kernels/attention/tile_ops_portable.h"
 
 namespace conclave::kernels {
 
 void MlaSplitPortable(const MlaSplitParams& params) { MlaKernel<portable::TileOps>::Run(params); }
-void MlaMergePortable(const MlaMergeParams& params) { MlaKernel<portable::TileOps>::Merge(params); }
+void MlaMergePortable(const MlaMergeParams& params) {
+  MlaMergeKernel<portable::TileOps>::Run(params);
+}
 void MlaPromptPortable(const MlaPromptParams& params) {
   MlaPromptKernel<portable::TileOps>::Run(params);
 }

@@ -32,15 +32,23 @@ struct PageFeed {
   }
 };
 
-// Only fetches.
+// Only fetches, some lines a step.
+template <int kLines>
 struct FetchFeed {
   static constexpr bool kActive = true;
   const uint8_t* ahead = nullptr;
   int64_t steps = 0;
+
+  // What comes after, or nothing to do when it is null.
+  static FetchFeed Of(const uint8_t* later, int64_t offset, int64_t bytes) {
+    if (later == nullptr) return {};
+    return {later + offset, (bytes + 64 * kLines - 1) / (64 * kLines)};
+  }
   int64_t left() const { return steps; }
   [[gnu::always_inline]] inline void Step() {
-    __builtin_prefetch(ahead, 0, 2);
-    ahead += 64;
+#pragma GCC unroll 4
+    for (int i = 0; i < kLines; ++i) __builtin_prefetch(ahead + 64 * i, 0, 2);
+    ahead += 64 * kLines;
     --steps;
   }
 };

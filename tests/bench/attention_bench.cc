@@ -136,7 +136,7 @@ void Decode(const Shape& s, KvType type, int64_t context, Isa isa) {
   std::vector<double> shares, layer_seconds;
   unsigned sink = 0;
   for (int repeat = 0; repeat < 60 / s.layers; ++repeat) {
-    if (!std::getenv("HOT")) for (int64_t i = 0; i < kCold; i += 64) sink += cold[i];  // the cache leaves the caches
+    for (int64_t i = 0; i < kCold; i += 64) sink += cold[i];  // the cache leaves the caches
     for (int layer = 0; layer < s.layers; ++layer) {
       const double before = Peak(isa), seconds = Seconds([&] { attend(layer); }), after = Peak(isa);
       if (std::abs(before / after - 1) > 0.04) continue;

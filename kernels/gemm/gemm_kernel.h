@@ -9,9 +9,12 @@ namespace conclave::kernels {
 
 template <class V, WeightType kType>
 struct GemmKernel {
-  // Rows of one pass over the weights, so that activations and results of a block stay in the
-  // second-level cache.
-  static constexpr int kRowsPerPass = 512;
+  // Activations of one pass over the weights: they stay in the second-level cache over all panels.
+  static constexpr int64_t kPassBytes = 1 << 20;
+  static int RowsPerPass(int k) {
+    const int64_t rows = kPassBytes / (int64_t{k} * 4) / 6 * 6;
+    return static_cast<int>(rows < 48 ? 48 : rows > 510 ? 510 : rows);
+  }
 
   static void Panel(const GemmParams& p, int row, int rows, int panel) {
     const int tiles = p.w.panel_tiles(panel);
@@ -30,8 +33,10 @@ struct GemmKernel {
   }
 
   static void Run(const GemmParams& p, int panel_begin, int panel_end) {
-    for (int row = 0; row < p.rows; row += kRowsPerPass) {
-      const int rows = p.rows - row < kRowsPerPass ? p.rows - row : kRowsPerPass;
+    const int step = RowsPerPass(p.w.k), passes = (p.rows + step - 1) / step;
+    for (int pass = 0; pass < passes; ++pass) {
+      const int row = static_cast<int>(int64_t{p.rows} * pass / passes);
+      const int rows = static_cast<int>(int64_t{p.rows} * (pass + 1) / passes) - row;
       for (int panel = panel_begin; panel < panel_end; ++panel) Panel(p, row, rows, panel);
     }
   }

@@ -111,12 +111,14 @@ struct GemmManyRows : GemmBlocks<V, kType> {
     Block<T> block;
     const int first_tile = panel * kPanelTiles + tile;
     const int pieces = (rows + kRows - 1) / kRows;  // of nearly equal size
+    const int smaller = rows / pieces, larger = rows % pieces;
     for (int index = 0; index < p.w.k_blocks(); ++index) {
       Expand<T>(p.w, panel, tile, index, &block);
-      for (int piece = 0; piece < pieces; ++piece) {
-        const int row = row_begin + rows * piece / pieces;
-        UpTo<kRows, T>(p, block, row, rows * (piece + 1) / pieces - rows * piece / pieces,
-                       first_tile);
+      // The first `larger` pieces have one row more.
+      for (int piece = 0, row = row_begin; piece < pieces; ++piece) {
+        const int count = smaller + (piece < larger);
+        UpTo<kRows, T>(p, block, row, count, first_tile);
+        row += count;
       }
     }
   }

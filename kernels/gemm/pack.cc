@@ -145,27 +145,48 @@ void WriteFp8Scales(const PackSpec& spec, const PackedMatrix& m, float* scales) 
   }
 }
 
-// Requantises one tile: per channel and block of input channels.
-void PackInt8Tile(const PackSpec& spec, const PackedMatrix& m, int tile, const PackedMemory& out) {
-  const int64_t stride = m.panel_tiles(tile / kPanelTiles) * 64;
-  uint8_t* data = out.data + m.group_offset(tile * kTile, 0);
-  for (int lane = 0; lane < kTile; ++lane) {
-    const int n = tile * kTile + lane;
+// One row of the source in float32.
+void DecodeRow(const WeightSource& s, int64_t row, const std::array<float, 256>& e4m3, float* out) {
+  if (s.type != WeightType::kFp8) {
+    for (int64_t i = 0; i < s.cols; ++i) out[i] = SourceValue(s, row, i);
+    return;
+  }
+  const uint8_t* codes = s.data + row * s.cols;
+  for (int64_t begin = 0; begin < s.cols; begin += kKBlock) {
+    const float scale = SourceScale(s, row, begin);
+    const int64_t end = std::min<int64_t>(s.cols, begin + kKBlock);
+    for (int64_t i = begin; i < end; ++i) out[i] = e4m3[codes[i]] * scale;
+  }
+}
+
+// Requantises per channel and block of input channels.
+void PackInt8(const PackSpec& spec, const PackedMatrix& m, const PackedMemory& out) {
+  std::array<float, 256> e4m3;
+  for (int i = 0; i < 256; ++i) e4m3[i] = DecodeE4m3(static_cast<uint8_t>(i));
+  std::vector<float> row(static_cast<size_t>(m.k_blocks()) * kKBlock);
+  for (int n = 0; n < m.tiles() * kTile; ++n) {
+    if (n < m.n) {
+      DecodeRow(spec.source, spec.row_begin + n, e4m3, row.data());
+    } else {
+      std::fill(row.begin(), row.end(), 0.0f);
+    }
+    const int64_t stride = m.panel_tiles(n / kTile / kPanelTiles) * 64;
+    uint8_t* data = out.data + m.group_offset(n, 0);
     for (int block = 0; block < m.k_blocks(); ++block) {
-      const int begin = block * kKBlock, count = std::min(kKBlock, m.k - begin);
-      float values[kKBlock] = {};
+      const float* values = row.data() + block * kKBlock;
       float amax = 0;
-      for (int i = 0; i < count && n < m.n; ++i) {
-        values[i] = SourceValue(spec.source, spec.row_begin + n, begin + i);
-        amax = std::max(amax, std::abs(values[i]));
-      }
-      out.scales[(static_cast<int64_t>(tile) * m.k_blocks() + block) * kTile + lane] =
+      for (int i = 0; i < kKBlock; ++i) amax = std::max(amax, std::abs(values[i]));
+      out.scales[(static_cast<int64_t>(n / kTile) * m.k_blocks() + block) * kTile + n % kTile] =
           amax / 127.0f;
       const float inverse = amax > 0 ? 127.0f / amax : 0.0f;
-      const int padded = (count + 3) / 4 * 4;
-      for (int i = 0; i < padded; ++i) {
-        const int q = static_cast<int>(std::nearbyint(values[i] * inverse));
-        data[(begin + i) / 4 * stride + lane * 4 + i % 4] = static_cast<uint8_t>(q + 128);
+      const int begin = block * kKBlock / 4, end = std::min(begin + kKBlock / 4, m.groups());
+      for (int g = begin; g < end; ++g) {
+        for (int j = 0; j < 4; ++j) {
+          // Adding 1.5 * 2^23 rounds to an integer, ties to even.
+          const float rounded = values[(g - begin) * 4 + j] * inverse + 12582912.0f;
+          data[g * stride + j] =
+              static_cast<uint8_t>(std::bit_cast<uint32_t>(rounded) - 0x4b400000u + 128);
+        }
       }
     }
   }
@@ -197,7 +218,7 @@ bool Pack(const PackSpec& spec, const PackedMemory& memory, int64_t* bad_row, in
   if (spec.source.type == WeightType::kFp8 && HasNan(spec, bad_row, bad_col)) return false;
   const PackedMatrix m = PlanPack(spec);
   if (spec.to_int8) {
-    for (int tile = 0; tile < m.tiles(); ++tile) PackInt8Tile(spec, m, tile, memory);
+    PackInt8(spec, m, memory);
     return true;
   }
   if (!spec.transposed && m.type == spec.source.type) {

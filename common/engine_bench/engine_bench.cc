@@ -16,11 +16,34 @@ namespace {
 
 constexpr int kDecodeTokens = 64;  // positions that a decoding sequence goes through
 constexpr int kFillChunk = 512;
-constexpr int kWarmUpSteps = 2;
+constexpr int kLeastRounds = 5;
+constexpr double kRoundSeconds = 0.6;  // of one line in one round
 
-struct Timing {
-  double seconds = 0;  // median of a step
-  double spread = 0;
+int PagesOf(int tokens) { return (tokens + kPageTokens - 1) / kPageTokens; }
+
+struct Quartiles {
+  double median = 0;
+  double spread = 0;  // of the middle half, over the median
+};
+Quartiles QuartilesOf(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t n = values.size();
+  return {values[n / 2], (values[3 * n / 4] - values[n / 4]) / values[n / 2]};
+}
+
+// One line: the same step again and again.
+struct Workload {
+  std::string what;
+  int sequences = 1;
+  int tokens = 1;  // of one sequence in one step
+  int context = 0;
+  std::vector<int32_t> pages;  // [sequences, pages of each]
+  int pages_each = 0;
+  double bytes_per_token = 0, macs_per_token = 0;
+  // One value per round.
+  std::vector<double> rate, bandwidth_share, compute_share, against_first;
+
+  bool prompt() const { return tokens > 1; }
 };
 
 class Bench {
@@ -30,40 +53,61 @@ class Bench {
       : request_(request),
         model_(std::move(model)),
         experts_(model_, pool),
-        forward_(model_, cache, pool, experts_),
-        cost_(ModelCost::Of(*model_)) {}
+        forward_(model_, cache, pool, experts_) {}
 
-  // Runs every measurement; shares are filled in later, when the limits are known.
-  absl::StatusOr<std::vector<EngineBenchLine>> Run() {
-    std::vector<EngineBenchLine> lines;
-    for (int context : request_.contexts) {
-      ASSIGN_OR_RETURN(EngineBenchLine line, Decode(1, context));
-      lines.push_back(std::move(line));
+  // The lines of a request, with pages of their own.
+  static std::vector<Workload> Workloads(const EngineBenchRequest& r) {
+    std::vector<Workload> all;
+    int next_page = 0;
+    const auto add = [&](std::string what, int sequences, int tokens, int context) {
+      Workload w{
+          .what = std::move(what), .sequences = sequences, .tokens = tokens, .context = context};
+      w.pages_each = PagesOf(tokens > 1 ? tokens : context + kDecodeTokens);
+      w.pages.resize(static_cast<size_t>(sequences) * w.pages_each);
+      std::iota(w.pages.begin(), w.pages.end(), next_page);
+      next_page += static_cast<int>(w.pages.size());
+      all.push_back(std::move(w));
+    };
+    for (int context : r.contexts)
+      add(fmt::format("decode, batch 1, context {}", context), 1, 1, context);
+    for (int batch : r.batches) add(fmt::format("decode, batch {}, context 0", batch), batch, 1, 0);
+    if (r.prefill_tokens > 0) {
+      add(fmt::format("prefill {}, all logits", r.prefill_tokens), 1, std::max(r.prefill_tokens, 2),
+          0);
     }
-    for (int batch : request_.batches) {
-      ASSIGN_OR_RETURN(EngineBenchLine line, Decode(batch, 0));
-      lines.push_back(std::move(line));
-    }
-    ASSIGN_OR_RETURN(EngineBenchLine line, Prefill());
-    lines.push_back(std::move(line));
-    return lines;
+    return all;
   }
 
-  // Pages that the longest measurement needs.
-  static int Pages(const EngineBenchRequest& r) {
-    int pages = PagesOf(r.prefill_tokens);
-    for (int context : r.contexts) pages = std::max(pages, PagesOf(context + kDecodeTokens));
-    for (int batch : r.batches) pages = std::max(pages, batch * PagesOf(kDecodeTokens));
-    return pages;
+  // Runs all lines in turns, each right after the limits were measured.
+  absl::Status Run(LimitMeter& meter, std::vector<Workload>* all,
+                   std::vector<MachineLimits>* limits) {
+    const ModelCost cost = ModelCost::Of(*model_);
+    for (Workload& w : *all) {
+      const int rows = w.sequences * w.tokens;
+      w.bytes_per_token = cost.BytesPerRow(rows, w.context);
+      // A causal triangle: on the average half of a prompt's tokens are seen.
+      w.macs_per_token =
+          cost.linear_macs + cost.attention_macs * (w.prompt() ? (w.tokens + 1) / 2.0 : w.context);
+      RETURN_IF_ERROR(Fill(w));
+    }
+    const SteadyTime start = Now();
+    const double seconds = request_.seconds * static_cast<double>(all->size());
+    for (int round = 0; round < kLeastRounds || SecondsSince(start) < seconds; ++round) {
+      if (request_.progress) request_.progress(fmt::format("round {}", round + 1));
+      for (Workload& w : *all) {
+        const MachineLimits now = meter.Measure();
+        limits->push_back(now);
+        ASSIGN_OR_RETURN(const double rate, Rate(w));
+        w.rate.push_back(rate);
+        w.bandwidth_share.push_back(rate * w.bytes_per_token / now.read_bytes_per_s);
+        w.compute_share.push_back(rate * w.macs_per_token / now.MacsPerSecond(request_.mode));
+        w.against_first.push_back(rate / all->front().rate.back());
+      }
+    }
+    return absl::OkStatus();
   }
 
  private:
-  static int PagesOf(int tokens) { return (tokens + kPageTokens - 1) / kPageTokens; }
-
-  void Progress(const std::string& what) const {
-    if (request_.progress) request_.progress(what);
-  }
-
   // Tokens without a pattern that routing could follow.
   std::vector<TokenId> Tokens(int count) {
     std::vector<TokenId> tokens(count);
@@ -74,85 +118,54 @@ class Bench {
     return tokens;
   }
 
-  template <class F>
-  absl::StatusOr<Timing> Measure(const F& step) {
-    std::vector<double> seconds;
-    const SteadyTime start = Now();
-    for (int i = 0; i < kWarmUpSteps + 3 || SecondsSince(start) < request_.seconds; ++i) {
-      const SteadyTime begin = Now();
-      RETURN_IF_ERROR(step(i));
-      if (i >= kWarmUpSteps) seconds.push_back(SecondsSince(begin));
-    }
-    std::sort(seconds.begin(), seconds.end());
-    const size_t n = seconds.size();
-    return Timing{seconds[n / 2], (seconds[3 * n / 4] - seconds[n / 4]) / seconds[n / 2]};
-  }
-
-  absl::StatusOr<EngineBenchLine> Decode(int batch, int context) {
-    const std::string what = fmt::format("decode, batch {}, context {}", batch, context);
-    Progress(what);
-    const int pages_each = PagesOf(context + kDecodeTokens);
-    std::vector<int32_t> pages(static_cast<size_t>(batch) * pages_each);
-    std::iota(pages.begin(), pages.end(), 0);
-    for (int start = 0; start < context; start += kFillChunk) {
-      const std::vector<TokenId> tokens = Tokens(std::min(kFillChunk, context - start));
+  // Computes the context of a decode line.
+  absl::Status Fill(const Workload& w) {
+    for (int start = 0; start < w.context; start += kFillChunk) {
+      const std::vector<TokenId> tokens = Tokens(std::min(kFillChunk, w.context - start));
       const SequenceChunk chunk{
-          .tokens = tokens, .start = start, .pages = pages, .want_logits = false};
+          .tokens = tokens, .start = start, .pages = w.pages, .want_logits = false};
       RETURN_IF_ERROR(forward_.Step({&chunk, 1}, {}).status());
     }
-    const auto step = [&](int i) -> absl::Status {
-      const std::vector<TokenId> tokens = Tokens(batch);
-      std::vector<SequenceChunk> chunks;
-      for (int s = 0; s < batch; ++s) {
-        chunks.push_back({.tokens = std::span(tokens).subspan(s, 1),
-                          .start = context + i % kDecodeTokens,
-                          .pages = std::span(pages).subspan(s * pages_each, pages_each),
-                          .kind = RowKind::kGenerated});
-      }
-      return forward_.Step(chunks, {}).status();
-    };
-    ASSIGN_OR_RETURN(const Timing timing, Measure(step));
-    EngineBenchLine line{.what = what,
-                         .tokens_per_s = batch / timing.seconds,
-                         .spread = timing.spread,
-                         .bytes_per_token = cost_.BytesPerRow(batch, context),
-                         .macs_per_token = cost_.linear_macs + cost_.attention_macs * context};
-    return line;
+    return absl::OkStatus();
   }
 
-  absl::StatusOr<EngineBenchLine> Prefill() {
-    const int count = request_.prefill_tokens;
-    const std::string what = fmt::format("prefill {}, all logits", count);
-    Progress(what);
-    std::vector<int32_t> pages(PagesOf(count));
-    std::iota(pages.begin(), pages.end(), 0);
-    const auto step = [&](int) -> absl::Status {
-      const std::vector<TokenId> tokens = Tokens(count);
-      const SequenceChunk chunk{.tokens = tokens, .pages = pages, .all_logits = true};
-      return forward_.Step({&chunk, 1}, {}).status();
-    };
-    ASSIGN_OR_RETURN(const Timing timing, Measure(step));
-    return EngineBenchLine{
-        .what = what,
-        .tokens_per_s = count / timing.seconds,
-        .spread = timing.spread,
-        .bytes_per_token = cost_.BytesPerRow(count, 0),
-        // A causal triangle: on the average half of the tokens are seen.
-        .macs_per_token = cost_.linear_macs + cost_.attention_macs * (count + 1) / 2.0};
+  absl::Status Step(const Workload& w, int step) {
+    const std::vector<TokenId> tokens = Tokens(w.sequences * w.tokens);
+    std::vector<SequenceChunk> chunks;
+    for (int s = 0; s < w.sequences; ++s) {
+      chunks.push_back({.tokens = std::span(tokens).subspan(s * w.tokens, w.tokens),
+                        .start = w.prompt() ? 0 : w.context + step % kDecodeTokens,
+                        .pages = std::span(w.pages).subspan(s * w.pages_each, w.pages_each),
+                        .kind = w.prompt() ? RowKind::kPrompt : RowKind::kGenerated,
+                        .all_logits = true});
+    }
+    return forward_.Step(chunks, {}).status();
+  }
+
+  // Tokens per second of one round: by the median step, after one that warms up.
+  absl::StatusOr<double> Rate(const Workload& w) {
+    RETURN_IF_ERROR(Step(w, 0));
+    std::vector<double> seconds;
+    const SteadyTime start = Now();
+    for (int i = 1; seconds.empty() || SecondsSince(start) < kRoundSeconds; ++i) {
+      const SteadyTime begin = Now();
+      RETURN_IF_ERROR(Step(w, i));
+      seconds.push_back(SecondsSince(begin));
+    }
+    return w.sequences * w.tokens / QuartilesOf(seconds).median;
   }
 
   const EngineBenchRequest& request_;
   const std::shared_ptr<const Model> model_;
   LocalExperts experts_;
   Forward forward_;
-  const ModelCost cost_;
   uint64_t random_ = 42;
 };
 
 absl::Status Validate(const EngineBenchRequest& r, const ModelConfig& c) {
   int longest = r.prefill_tokens;
   for (int context : r.contexts) longest = std::max(longest, context + kDecodeTokens);
-  if (r.threads < 1 || r.prefill_tokens < 1 || r.contexts.empty() ||
+  if (r.threads < 1 || r.prefill_tokens < 0 || r.contexts.empty() ||
       longest > c.max_position_embeddings) {
     return InvalidArgument(
         "bench with {} threads, {} contexts and up to {} tokens; the model holds {} tokens",
@@ -165,8 +178,11 @@ absl::Status Validate(const EngineBenchRequest& r, const ModelConfig& c) {
   return absl::OkStatus();
 }
 
-double Drift(double before, double after) {
-  return before + after > 0 ? std::abs(before - after) / (before + after) * 2 : 0;
+// The median of one limit, and its spread.
+Quartiles LimitOf(const std::vector<MachineLimits>& all, double MachineLimits::*limit) {
+  std::vector<double> values;
+  for (const MachineLimits& limits : all) values.push_back(limits.*limit);
+  return QuartilesOf(std::move(values));
 }
 
 }  // namespace
@@ -181,28 +197,33 @@ absl::StatusOr<EngineBenchReport> BenchEngine(const EngineBenchRequest& r) {
                    r.shape.empty() ? Model::Load(r.dir, load) : RandomModel(r.shape, load));
   RETURN_IF_ERROR(Validate(r, model->config()));
   ThreadPool pool(r.threads);
-  ASSIGN_OR_RETURN(const auto cache, KvCache::Create(model->config(), r.mode, Bench::Pages(r)));
+  std::vector<Workload> workloads = Bench::Workloads(r);
+  const int pages = workloads.back().pages.back() + 1;
+  ASSIGN_OR_RETURN(const auto cache, KvCache::Create(model->config(), r.mode, pages));
+  ASSIGN_OR_RETURN(LimitMeter meter, LimitMeter::Create(pool));
+  Bench bench(r, model, pool, *cache);
+  std::vector<MachineLimits> limits;
+  RETURN_IF_ERROR(bench.Run(meter, &workloads, &limits));
+
   EngineBenchReport report{.isa = std::string(kernels::IsaName(kernels::BestIsa())),
+                           .rounds = static_cast<int>(workloads.front().rate.size()),
                            .load_seconds = model->load_seconds(),
                            .resident_bytes = model->resident_bytes()};
-  progress("limits");
-  ASSIGN_OR_RETURN(const MachineLimits before, MeasureLimits(pool, r.seconds));
-  Bench bench(r, model, pool, *cache);
-  ASSIGN_OR_RETURN(report.lines, bench.Run());
-  progress("limits");
-  ASSIGN_OR_RETURN(const MachineLimits after, MeasureLimits(pool, r.seconds));
-  report.limits = {(before.read_bytes_per_s + after.read_bytes_per_s) / 2,
-                   (before.float_macs_per_s + after.float_macs_per_s) / 2,
-                   (before.bf16_dot_macs_per_s + after.bf16_dot_macs_per_s) / 2,
-                   (before.int8_dot_macs_per_s + after.int8_dot_macs_per_s) / 2};
-  report.limits_drift = std::max(Drift(before.read_bytes_per_s, after.read_bytes_per_s),
-                                 Drift(before.MacsPerSecond(r.mode), after.MacsPerSecond(r.mode)));
-  for (EngineBenchLine& line : report.lines) {
-    line.bandwidth_share =
-        line.tokens_per_s * line.bytes_per_token / report.limits.read_bytes_per_s;
-    line.compute_share =
-        line.tokens_per_s * line.macs_per_token / report.limits.MacsPerSecond(r.mode);
-    line.against_first = line.tokens_per_s / report.lines[0].tokens_per_s;
+  report.limits = {LimitOf(limits, &MachineLimits::read_bytes_per_s).median,
+                   LimitOf(limits, &MachineLimits::float_macs_per_s).median,
+                   LimitOf(limits, &MachineLimits::bf16_dot_macs_per_s).median,
+                   LimitOf(limits, &MachineLimits::int8_dot_macs_per_s).median};
+  report.limits_spread = LimitOf(limits, &MachineLimits::read_bytes_per_s).spread;
+  for (const Workload& w : workloads) {
+    const Quartiles rate = QuartilesOf(w.rate);
+    report.lines.push_back({.what = w.what,
+                            .tokens_per_s = rate.median,
+                            .bytes_per_token = w.bytes_per_token,
+                            .macs_per_token = w.macs_per_token,
+                            .bandwidth_share = QuartilesOf(w.bandwidth_share).median,
+                            .compute_share = QuartilesOf(w.compute_share).median,
+                            .against_first = QuartilesOf(w.against_first).median,
+                            .spread = rate.spread});
   }
   return report;
 }

@@ -20,26 +20,28 @@ struct EngineBenchRequest {
   std::vector<int> contexts = {0, 4096};  // cached tokens before decoding at batch 1
   std::vector<int> batches = {32};        // further batch sizes of decoding, without context
   int prefill_tokens = 512;               // one chunk, logits of all rows
-  double seconds = 3;                     // per measurement
+  double seconds = 5;                     // per line
   std::function<void(const std::string& what)> progress;  // before each part; may be empty
   ProgressCallback load_progress;                         // of the weights; may be empty
 };
 
+// Everything is a median over rounds; each share belongs to limits measured right before it.
 struct EngineBenchLine {
-  std::string what;            // "decode, batch 1, context 0", "prefill 512"
-  double tokens_per_s = 0;     // median over steps
-  double spread = 0;           // of the middle half of the steps, relative to the median
+  std::string what;  // "decode, batch 1, context 0", "prefill 512, all logits"
+  double tokens_per_s = 0;
   double bytes_per_token = 0;  // weights and KV that a token of this batch must read
   double macs_per_token = 0;   // useful multiply-adds
   double bandwidth_share = 0;  // of the measured read bandwidth
   double compute_share = 0;    // of the measured multiply-add peak of the mode
-  double against_first = 0;    // tokens/s over those of the first decode line
+  double against_first = 0;    // tokens/s over those of the first line in the same round
+  double spread = 0;           // of the middle half of the rounds' tokens/s, over the median
 };
 
 struct EngineBenchReport {
   std::string isa;
-  MachineLimits limits;     // means of before and after
-  double limits_drift = 0;  // largest relative difference between before and after
+  MachineLimits limits;      // medians over rounds
+  double limits_spread = 0;  // of the middle half of the read bandwidths, over the median
+  int rounds = 0;
   double load_seconds = 0;
   int64_t resident_bytes = 0;
   std::vector<EngineBenchLine> lines;

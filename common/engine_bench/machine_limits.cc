@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <atomic>
-#include <vector>
 
 #include "common/base/clock.h"
-#include "common/engine/buffer.h"
 #include "kernels/peak/peak.h"
 
 namespace conclave {
@@ -13,28 +11,15 @@ namespace {
 
 constexpr int64_t kReadBytes = int64_t{1} << 30;
 constexpr int64_t kPieceBytes = 1 << 20;
-constexpr int64_t kPeakIterations = 200'000;
+constexpr int kPeakTasks = 40;  // more than threads: the pool evens out what the host takes away
+constexpr int64_t kPeakIterations = 50'000;
 
-// Median of the rates of repeated rounds, over about `seconds`.
-template <class F>
-double MedianRate(double seconds, double units, const F& round) {
-  std::vector<double> rates;
-  const SteadyTime start = Now();
-  do {
-    const SteadyTime begin = Now();
-    round();
-    rates.push_back(units / SecondsSince(begin));
-  } while (SecondsSince(start) < seconds);
-  std::nth_element(rates.begin(), rates.begin() + rates.size() / 2, rates.end());
-  return rates[rates.size() / 2];
-}
-
-double PeakRate(ThreadPool& pool, kernels::PeakKind kind, double seconds) {
+double PeakRate(ThreadPool& pool, kernels::PeakKind kind) {
   if (!kernels::PeakSupported(kind)) return 0;
-  const double macs = static_cast<double>(kernels::RunPeak(kind, kPeakIterations));
-  return MedianRate(seconds, macs * pool.threads(), [&] {
-    pool.Run(pool.threads(), [&](int) { kernels::RunPeak(kind, kPeakIterations); });
-  });
+  std::atomic<int64_t> macs{0};
+  const SteadyTime begin = Now();
+  pool.Run(kPeakTasks, [&](int) { macs += kernels::RunPeak(kind, kPeakIterations); });
+  return static_cast<double>(macs) / SecondsSince(begin);
 }
 
 }  // namespace
@@ -50,23 +35,28 @@ double MachineLimits::MacsPerSecond(ComputeMode mode) const {
   }
 }
 
-absl::StatusOr<MachineLimits> MeasureLimits(ThreadPool& pool, double seconds) {
+absl::StatusOr<LimitMeter> LimitMeter::Create(ThreadPool& pool) {
+  LimitMeter meter(pool);
+  ASSIGN_OR_RETURN(meter.memory_, Buffer::Create(kReadBytes));
+  pool.Run(static_cast<int>(kReadBytes / kPieceBytes), [&](int piece) {
+    std::fill_n(meter.memory_.data() + piece * kPieceBytes, kPieceBytes, uint8_t{1});
+  });
+  return meter;
+}
+
+MachineLimits LimitMeter::Measure() {
   MachineLimits limits;
-  ASSIGN_OR_RETURN(const Buffer memory, Buffer::Create(kReadBytes));
-  constexpr int kPieces = static_cast<int>(kReadBytes / kPieceBytes);
-  pool.Run(kPieces, [&](int piece) {
-    std::fill_n(memory.data() + piece * kPieceBytes, kPieceBytes, uint8_t{1});
-  });
   std::atomic<uint64_t> sink{0};
-  // One stream per thread, as a plain reader would.
-  limits.read_bytes_per_s = MedianRate(seconds / 2, kReadBytes, [&] {
-    const int64_t share = kReadBytes / pool.threads() / 256 * 256;
-    pool.Run(pool.threads(),
-             [&](int task) { sink += kernels::ReadAll(memory.data() + task * share, share); });
-  });
-  limits.float_macs_per_s = PeakRate(pool, kernels::PeakKind::kFloatFma, seconds / 6);
-  limits.bf16_dot_macs_per_s = PeakRate(pool, kernels::PeakKind::kBf16Dot, seconds / 6);
-  limits.int8_dot_macs_per_s = PeakRate(pool, kernels::PeakKind::kInt8Dot, seconds / 6);
+  // Long streams, a few per thread.
+  const int streams = pool_->threads() * 8;
+  const int64_t share = kReadBytes / streams / 256 * 256;
+  const SteadyTime begin = Now();
+  pool_->Run(streams,
+             [&](int task) { sink += kernels::ReadAll(memory_.data() + task * share, share); });
+  limits.read_bytes_per_s = static_cast<double>(share) * streams / SecondsSince(begin);
+  limits.float_macs_per_s = PeakRate(*pool_, kernels::PeakKind::kFloatFma);
+  limits.bf16_dot_macs_per_s = PeakRate(*pool_, kernels::PeakKind::kBf16Dot);
+  limits.int8_dot_macs_per_s = PeakRate(*pool_, kernels::PeakKind::kInt8Dot);
   return limits;
 }
 

@@ -3,6 +3,7 @@
 
 #include "common/base/status.h"
 #include "common/concurrency/thread_pool.h"
+#include "common/engine/buffer.h"
 #include "common/engine/compute_mode.h"
 
 namespace conclave {
@@ -18,7 +19,19 @@ struct MachineLimits {
   double MacsPerSecond(ComputeMode mode) const;
 };
 
-// Takes about `seconds`. ResourceExhausted when 1 GiB of memory cannot be had.
-absl::StatusOr<MachineLimits> MeasureLimits(ThreadPool& pool, double seconds);
+// Measures them as often as asked: other users of a machine move its limits from second to second.
+// Not thread-safe; `pool` must outlive it.
+class LimitMeter {
+ public:
+  // ResourceExhausted when 1 GiB of memory cannot be had.
+  static absl::StatusOr<LimitMeter> Create(ThreadPool& pool);
+  // Takes about 0.15 s.
+  MachineLimits Measure();
+
+ private:
+  explicit LimitMeter(ThreadPool& pool) : pool_(&pool) {}
+  ThreadPool* pool_;
+  Buffer memory_;
+};
 
 }  // namespace conclave

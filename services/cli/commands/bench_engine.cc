@@ -51,7 +51,8 @@ nlohmann::json ToJson(const BenchEngineOptions& o, const EngineBenchReport& repo
             {"float_macs_per_s", report.limits.float_macs_per_s},
             {"bf16_dot_macs_per_s", report.limits.bf16_dot_macs_per_s},
             {"int8_dot_macs_per_s", report.limits.int8_dot_macs_per_s},
-            {"drift", report.limits_drift}}},
+            {"spread", report.limits_spread}}},
+          {"rounds", report.rounds},
           {"load_seconds", report.load_seconds},
           {"resident_bytes", report.resident_bytes},
           {"lines", lines}};
@@ -64,10 +65,10 @@ void PrintTable(const BenchEngineOptions& o, const EngineBenchReport& r, Compute
                      o.shape.empty() ? o.dir : o.shape, o.mode, o.threads, r.isa,
                      r.resident_bytes / 1e6, r.load_seconds);
   out << fmt::format(
-      "limits, measured before and after (apart by {:.0f} %): read {:.1f} GB/s; multiply-adds "
+      "limits, medians over {} rounds (read: spread {:.0f} %): read {:.1f} GB/s; multiply-adds "
       "float32 {:.0f}, bf16 dot {:.0f}, int8 dot {:.0f} G/s; the limit of this mode: {:.0f} "
       "G/s\n\n",
-      100 * r.limits_drift, l.read_bytes_per_s / 1e9, l.float_macs_per_s / 1e9,
+      r.rounds, 100 * r.limits_spread, l.read_bytes_per_s / 1e9, l.float_macs_per_s / 1e9,
       l.bf16_dot_macs_per_s / 1e9, l.int8_dot_macs_per_s / 1e9, l.MacsPerSecond(mode) / 1e9);
   out << fmt::format("{:<32} {:>10} {:>8} {:>10} {:>11} {:>13} {:>13} {:>14}\n", "", "tokens/s",
                      "spread", "MB/token", "MMAC/token", "of bandwidth", "of multiply",

@@ -69,9 +69,11 @@ struct GemmFewRows : GemmBlocks<V, kType> {
 #pragma GCC unroll 4
         for (int t = 0; t < T; ++t) acc[r][t] = V::Zero();
       const int end = span.end < whole ? span.end : whole;
-      for (int g = span.begin; g < end; ++g) {
-        const uint8_t* group = data + g * stride;
-        const int k = g * kGroup;
+      const uint8_t* group = data + span.begin * stride;
+      const float* xk[R];
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) xk[r] = x[r] + span.begin * kGroup;
+      for (int g = span.begin; g < end; ++g, group += stride) {
 #pragma GCC unroll 4
         for (int t = 0; t < T; ++t) PrefetchWeights(group + t * 64);
 #pragma GCC unroll 4
@@ -81,8 +83,10 @@ struct GemmFewRows : GemmBlocks<V, kType> {
 #pragma GCC unroll 4
           for (int j = 0; j < kGroup; ++j)
 #pragma GCC unroll 8
-            for (int r = 0; r < R; ++r) acc[r][t] = V::FmaAll(x[r] + k + j, w[j], acc[r][t]);
+            for (int r = 0; r < R; ++r) acc[r][t] = V::FmaAll(xk[r] + j, w[j], acc[r][t]);
         }
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) xk[r] += kGroup;
       }
       if (end < span.end) {  // less than a group left, at the end of the row only
         AddGroup<R, T>(data + end * stride, x, end * kGroup, m.k - end * kGroup, false, acc);

@@ -1,6 +1,23 @@
 #include "kernels/base/cpu_features.h"
 
+#if defined(__x86_64__) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 namespace conclave::kernels {
+namespace {
+
+#if defined(__x86_64__) && defined(__linux__)
+// Linux gives the 8 KiB of tile registers only to processes that ask; it refuses where it does not
+// know them, or where a signal stack is too small to save them.
+bool AskForTiles() {
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+#endif
+
+}  // namespace
 
 bool IsaSupported(Isa isa) {
   if (isa == Isa::kPortable) return true;
@@ -20,6 +37,16 @@ bool IsaSupported(Isa isa) {
 bool VnniSupported() {
 #if defined(__x86_64__)
   static const bool supported = IsaSupported(Isa::kAvx512) && __builtin_cpu_supports("avx512vnni");
+  return supported;
+#else
+  return false;
+#endif
+}
+
+bool AmxInt8Supported() {
+#if defined(__x86_64__) && defined(__linux__)
+  static const bool supported = IsaSupported(Isa::kAvx512) && __builtin_cpu_supports("amx-tile") &&
+                                __builtin_cpu_supports("amx-int8") && AskForTiles();
   return supported;
 #else
   return false;

@@ -13,6 +13,9 @@ enum class Isa { kPortable = 0, kAvx2 = 1, kAvx512 = 2 };
 bool IsaSupported(Isa isa);
 // AVX-512 has the u8 x s8 dot product.
 bool VnniSupported();
+// Tile registers with int8 dot products, AVX-512, and the kernel's permission to use the tiles,
+// which the first call asks for.
+bool AmxInt8Supported();
 // The fastest supported one. Thread-safe and cheap.
 Isa BestIsa();
 std::string_view IsaName(Isa isa);

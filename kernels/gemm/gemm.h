@@ -59,5 +59,6 @@ void GemmPanelsAvx512(const GemmParams& params, int panel_begin, int panel_end);
 void GemmInt8Portable(const GemmParams& params, int panel_begin, int panel_end);
 void GemmInt8Avx2(const GemmParams& params, int panel_begin, int panel_end);
 void GemmInt8Vnni(const GemmParams& params, int panel_begin, int panel_end);
+void GemmInt8Amx(const GemmParams& params, int panel_begin, int panel_end);
 
 }  // namespace conclave::kernels

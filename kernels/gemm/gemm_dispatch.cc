@@ -1,11 +1,19 @@
 #include "kernels/gemm/gemm.h"
 
 namespace conclave::kernels {
+namespace {
+
+// Fewer rows are bound by memory, and use less of a tile instruction.
+constexpr int kAmxRows = 5;
+
+}  // namespace
 
 void GemmPanels(const GemmParams& params, int panel_begin, int panel_end, Isa isa) {
   const bool int8 = params.w.type == WeightType::kInt8;
   switch (isa) {
     case Isa::kAvx512:
+      if (int8 && params.rows >= kAmxRows && AmxInt8Supported())
+        return GemmInt8Amx(params, panel_begin, panel_end);
       if (int8 && VnniSupported()) return GemmInt8Vnni(params, panel_begin, panel_end);
       if (int8) return GemmInt8Avx2(params, panel_begin, panel_end);
       return GemmPanelsAvx512(params, panel_begin, panel_end);

@@ -137,9 +137,14 @@ struct GemmFewRows : GemmBlocks<V, kType> {
     if constexpr (R > 1) UpTo<R - 1>(p, row, rows, panel, tile, tile_end);
   }
 
+  // In pieces of nearly equal size, at most 8 rows.
   static void Rows(const GemmParams& p, int row, int rows, int panel, int tile, int tile_end) {
-    for (; rows > 8; row += 8, rows -= 8) Tiles<8>(p, row, panel, tile, tile_end);
-    UpTo<8>(p, row, rows, panel, tile, tile_end);
+    for (int pieces = (rows + 7) / 8; pieces > 0; --pieces) {
+      const int count = rows / pieces;
+      UpTo<8>(p, row, count, panel, tile, tile_end);
+      row += count;
+      rows -= count;
+    }
   }
 };
 

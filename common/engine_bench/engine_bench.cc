@@ -17,7 +17,7 @@ namespace {
 constexpr int kDecodeTokens = 64;  // positions that a decoding sequence goes through
 constexpr int kFillChunk = 512;
 constexpr int kLeastRounds = 5;
-constexpr double kRoundSeconds = 0.6;  // of one line in one round
+constexpr double kLongestTurn = 0.6;  // seconds of one line in one round
 
 int PagesOf(int tokens) { return (tokens + kPageTokens - 1) / kPageTokens; }
 
@@ -147,7 +147,8 @@ class Bench {
     RETURN_IF_ERROR(Step(w, 0));
     std::vector<double> seconds;
     const SteadyTime start = Now();
-    for (int i = 1; seconds.empty() || SecondsSince(start) < kRoundSeconds; ++i) {
+    const double turn = std::min(kLongestTurn, request_.seconds / kLeastRounds);
+    for (int i = 1; seconds.empty() || SecondsSince(start) < turn; ++i) {
       const SteadyTime begin = Now();
       RETURN_IF_ERROR(Step(w, i));
       seconds.push_back(SecondsSince(begin));

@@ -1,5 +1,5 @@
 // Few rows: weights are decoded in registers on their way into the multiply, as many tiles at once
-// as accumulators allow. Each byte of weights is read once.
+// as accumulators allow.
 #pragma once
 
 #include "kernels/gemm/gemm_blocks.h"
@@ -17,8 +17,8 @@ struct GemmFewRows : GemmBlocks<V, kType> {
   };
 
   // sums + x W for one group, of which `last` input channels exist; with `correct`, of what
-  // irregular codes lack. Rare, and out of line: by value, so that the sums of the loop below stay
-  // in registers.
+  // irregular codes lack. Rare: out of line and by value, so that the loop's sums stay in
+  // registers.
   template <int R, int T>
   __attribute__((noinline)) static Sums<R, T> Group(const uint8_t* group, const float* const* x,
                                                     int k, int last, bool correct,

@@ -157,6 +157,35 @@ void RunRows(const StepContext& ctx, const Attend& attend, int rows, int workers
   ctx.pool.Run(workers, body);
 }
 
+// Hands out units to workers: each takes its own part in order, which keeps equal cores equally
+// busy, and then what others have left.
+class UnitClaims {
+ public:
+  UnitClaims(int begin, int end, int workers) : parts_(workers) {
+    for (int i = 0; i < workers; ++i) {
+      parts_[i].next = begin + static_cast<int>(int64_t{end - begin} * i / workers);
+      parts_[i].end = begin + static_cast<int>(int64_t{end - begin} * (i + 1) / workers);
+    }
+  }
+  // -1 when nothing is left.
+  int Claim(int worker) {
+    for (size_t i = 0; i < parts_.size(); ++i) {
+      Part& part = parts_[(worker + i) % parts_.size()];
+      if (part.next.load(std::memory_order_relaxed) >= part.end) continue;
+      const int unit = part.next.fetch_add(1, std::memory_order_relaxed);
+      if (unit < part.end) return unit;
+    }
+    return -1;
+  }
+
+ private:
+  struct alignas(64) Part {
+    std::atomic<int> next{0};
+    int end = 0;
+  };
+  std::vector<Part> parts_;
+};
+
 // A split at a time, for few rows with long contexts; waves bound the memory of their results.
 void RunSplits(const StepContext& ctx, const Attend& attend, int rows, int workers) {
   std::vector<Unit> units;
@@ -172,13 +201,13 @@ void RunSplits(const StepContext& ctx, const Attend& attend, int rows, int worke
 
   for (int begin = 0; begin < static_cast<int>(units.size()); begin += wave) {
     const int end = std::min<int>(begin + wave, static_cast<int>(units.size()));
-    std::atomic<int> claimed{begin};
+    UnitClaims claims(begin, end, workers);
     ctx.pool.Run(workers, [&](int index) {
       Attend::Worker worker = attend.MakeWorker(memory + attend.worker_floats() * index);
-      int unit = claimed.fetch_add(1);
-      while (unit < end) {
-        const int next = claimed.fetch_add(1);
-        attend.RunSplit(worker, units[unit], next < end ? units[next] : Unit{-1, 0},
+      int unit = claims.Claim(index);
+      while (unit >= 0) {
+        const int next = claims.Claim(index);
+        attend.RunSplit(worker, units[unit], next >= 0 ? units[next] : Unit{-1, 0},
                         parts + (unit - begin) * partial);
         unit = next;
       }

@@ -88,9 +88,8 @@ struct GemmFewRows : GemmBlocks<V, kType> {
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) xk[r] += kGroup;
       }
-      if (end < span.end) {  // less than a group left, at the end of the row only
+      if (end < span.end)  // less than a group left, at the end of the row only
         AddGroup<R, T>(data + end * stride, x, end * kGroup, m.k - end * kGroup, false, acc);
-      }
       if constexpr (Blocks::kFp8) {
         for (uint32_t flags = span.irregular; flags != 0; flags &= flags - 1) {
           const int g = span.begin + __builtin_ctz(flags), k = g * kGroup;
@@ -137,7 +136,7 @@ struct GemmFewRows : GemmBlocks<V, kType> {
     if constexpr (R > 1) UpTo<R - 1>(p, row, rows, panel, tile, tile_end);
   }
 
-  // In pieces of nearly equal size, at most 8 rows.
+  // In nearly equal pieces of at most 8 rows.
   static void Rows(const GemmParams& p, int row, int rows, int panel, int tile, int tile_end) {
     for (int pieces = (rows + 7) / 8; pieces > 0; --pieces) {
       const int count = rows / pieces;

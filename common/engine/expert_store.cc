@@ -15,18 +15,19 @@ absl::StatusOr<std::shared_ptr<ExpertStore>> ExpertStore::Open(const std::string
   ASSIGN_OR_RETURN(const ModelConfig config, LoadModelConfig(dir));
   ASSIGN_OR_RETURN(std::shared_ptr<const Checkpoint> checkpoint, Checkpoint::Open(dir));
   ASSIGN_OR_RETURN(const uint64_t fingerprint, ModelFingerprint(dir, *checkpoint, mode));
-  return Create(std::move(checkpoint), config, fingerprint, mode);
+  return Create(std::move(checkpoint), config, fingerprint, mode, mode);
 }
 
 std::shared_ptr<ExpertStore> ExpertStore::Create(std::shared_ptr<const Checkpoint> checkpoint,
                                                  const ModelConfig& config, uint64_t fingerprint,
-                                                 ComputeMode mode) {
+                                                 ComputeMode mode, ComputeMode weights) {
   // Shared: a model and its backends use one store.
   std::shared_ptr<ExpertStore> store(new ExpertStore());
   store->config_ = config;
   store->checkpoint_ = std::move(checkpoint);
   store->fingerprint_ = fingerprint;
   store->mode_ = mode;
+  store->weights_ = weights;
   const size_t slots = static_cast<size_t>(config.TotalLayers()) * config.num_routed_experts;
   store->tokens_ = std::vector<std::atomic<uint64_t>>(slots);
   MutexLock lock(store->mu_);
@@ -53,7 +54,7 @@ absl::Status ExpertStore::CheckRange(int layer, int expert) const {
 absl::Status ExpertStore::Load(int layer, int expert) {
   RETURN_IF_ERROR(CheckRange(layer, expert));
   if (Holds(layer, expert)) return absl::OkStatus();
-  const WeightLoader loader(*checkpoint_, config_, mode_);
+  const WeightLoader loader(*checkpoint_, config_, weights_);
   ASSIGN_OR_RETURN(FfnWeights weights,
                    loader.LoadFfn(fmt::format("model.layers.{}.mlp.experts.{}.", layer, expert),
                                   config_.hidden_size, config_.moe_intermediate_size));

@@ -30,10 +30,10 @@ class ExpertStore {
   // Opens a Hugging Face checkpoint folder and loads no expert yet.
   static absl::StatusOr<std::shared_ptr<ExpertStore>> Open(const std::string& dir,
                                                            ComputeMode mode);
-  // The same over an open checkpoint.
+  // The same over an open checkpoint. Rows come in `mode`, experts are kept as in `weights`.
   static std::shared_ptr<ExpertStore> Create(std::shared_ptr<const Checkpoint> checkpoint,
                                              const ModelConfig& config, uint64_t fingerprint,
-                                             ComputeMode mode);
+                                             ComputeMode mode, ComputeMode weights);
   ~ExpertStore();
 
   // Reads and packs one expert on the calling thread; OK at once when it is held already.
@@ -66,6 +66,7 @@ class ExpertStore {
 
   ModelConfig config_;
   ComputeMode mode_ = ComputeMode::kF32;
+  ComputeMode weights_ = ComputeMode::kF32;
   uint64_t fingerprint_ = 0;
   std::shared_ptr<const Checkpoint> checkpoint_;
   std::atomic<int64_t> resident_bytes_{0};

@@ -83,8 +83,9 @@ absl::StatusOr<std::shared_ptr<const Model>> Model::Load(
     std::shared_ptr<const Checkpoint> checkpoint, const ModelConfig& config, uint64_t fingerprint,
     const LoadOptions& options) {
   const SteadyTime start = Now();
+  const ComputeMode weights = options.weights.value_or(options.mode);
   std::shared_ptr<Model> model(new Model());
-  model->experts_ = ExpertStore::Create(checkpoint, config, fingerprint, options.mode);
+  model->experts_ = ExpertStore::Create(checkpoint, config, fingerprint, options.mode, weights);
   ExpertStore& store = *model->experts_;
   const ModelConfig& c = model->config_ = config;
   model->mode_ = options.mode;
@@ -97,7 +98,7 @@ absl::StatusOr<std::shared_ptr<const Model>> Model::Load(
   const int layers = c.num_layers + (mtp ? c.num_mtp_layers : 0);
   LoadPlan plan(*checkpoint, c, {options.attention, options.experts, layers}, options.progress);
   if (options.attention) {
-    RETURN_IF_ERROR(LoadMain(*checkpoint, c, options.mode, mtp, &plan, model->weights_.get()));
+    RETURN_IF_ERROR(LoadMain(*checkpoint, c, weights, mtp, &plan, model->weights_.get()));
     model->resident_bytes_ = WeightBytes(*model->weights_);
   }
   if (options.experts) {

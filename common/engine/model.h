@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,9 @@ struct ModelWeights;  // weights.h, inside the engine
 // workers do not load them, and expert hosts load nothing else.
 struct LoadOptions {
   ComputeMode mode = ComputeMode::kBF16;
+  // Weights as in another mode, to tell the modes' roundings apart (verify): kW8A8 under kF32
+  // quantises activations that were not rounded to bf16 before. Workers leave it alone.
+  std::optional<ComputeMode> weights;
   bool attention = true;      // everything but routed experts
   bool experts = true;        // all routed experts; false: the store is there, but holds none
   bool mtp = true;            // the MTP layer, where the checkpoint has one

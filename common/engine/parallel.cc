@@ -21,12 +21,24 @@ constexpr double kPieceNs = 4000;
 // Quantised rows by where they came from: GEMMs of one call often share their activations.
 struct QuantizedInput {
   const float* x;
+  int64_t rows, cols, stride;
   kernels::ActivationQuant quant;
-  QuantizedActivations rows;
+  QuantizedActivations quantized;
+
+  bool Serves(const kernels::GemmParams& g, int64_t needed) const {
+    return x == g.x && rows >= needed && cols == g.w.k && stride == g.x_stride &&
+           quant == g.w.activations;
+  }
 };
 
 bool NeedsQuantizing(const kernels::GemmParams& g) {
   return g.w.activations != kernels::ActivationQuant::kNone && g.x_scales == nullptr && g.rows > 0;
+}
+
+// Rows of x up to the last one that is read.
+int64_t InputRows(const kernels::GemmParams& g) {
+  if (g.x_rows == nullptr) return g.rows;
+  return int64_t{*std::max_element(g.x_rows, g.x_rows + g.rows)} + 1;
 }
 
 // Calls made by one thread reuse the memory.
@@ -42,16 +54,18 @@ std::vector<kernels::GemmParams> QuantizeInputs(ThreadPool& pool, kernels::Isa i
   size_t used = 0;
   for (kernels::GemmParams& g : result) {
     if (!NeedsQuantizing(g)) continue;
+    const int64_t rows = InputRows(g);
     size_t i = 0;
-    while (i < used && (inputs[i]->x != g.x || inputs[i]->quant != g.w.activations)) ++i;
+    while (i < used && !inputs[i]->Serves(g, rows)) ++i;
     if (i == used) {
       if (used == inputs.size()) inputs.push_back(std::make_unique<QuantizedInput>());
-      inputs[i]->x = g.x;
-      inputs[i]->quant = g.w.activations;
-      inputs[i]->rows.Quantize(pool, isa, g.w.activations, g.x, g.rows, g.w.k, g.x_stride);
+      QuantizedInput& input = *inputs[i];
+      input.x = g.x, input.rows = rows, input.cols = g.w.k, input.stride = g.x_stride;
+      input.quant = g.w.activations;
+      input.quantized.Quantize(pool, isa, input.quant, g.x, rows, g.w.k, g.x_stride);
       ++used;
     }
-    inputs[i]->rows.Apply(0, &g);
+    inputs[i]->quantized.Apply(0, &g);
   }
   return result;
 }

@@ -45,6 +45,8 @@ absl::StatusOr<VerifyReport> Verify(const VerifyRequest& request) {
     RETURN_IF_ERROR(MeasureKvFormat(request, run, golden, &report));
   } else if (request.mode == ComputeMode::kF32) {
     RETURN_IF_ERROR(CompareF32(run, golden, &report));
+  } else if (request.mode != ComputeMode::kBF16) {
+    RETURN_IF_ERROR(MeasureMode(request, run, golden, &report));
   } else {
     RETURN_IF_ERROR(CompareBf16(run, golden, &report));
   }

@@ -51,7 +51,7 @@ struct Runner {
         const ModelConfig& c = model->config();
         kernels::MlaDecodeToken({kernels::KvType::kFp8, c.kv_lora_rank, c.qk_rope_head_dim}, entry,
                                 out);
-      } else if (model->mode() == ComputeMode::kBF16) {
+      } else if (UsesBf16(model->mode())) {
         kernels::DecodeBf16Row(reinterpret_cast<const uint16_t*>(entry), width, out);
       } else {
         std::memcpy(out, entry, sizeof(float) * width);
@@ -69,9 +69,11 @@ void Append(const StepResult& part, StepResult* all) {
 
 }  // namespace
 
-absl::StatusOr<VerifyRun> RunForVerify(const VerifyRequest& request, const Golden& golden) {
+absl::StatusOr<VerifyRun> RunForVerify(const VerifyRequest& request, const Golden& golden,
+                                       std::optional<ComputeMode> weights) {
   VerifyRun run;
   ASSIGN_OR_RETURN(run.model, Model::Load(request.dir, {.mode = request.mode,
+                                                        .weights = weights,
                                                         .progress = request.load_progress}));
   ASSIGN_OR_RETURN(const auto prompt, golden.Integers("input_ids"));
   ASSIGN_OR_RETURN(const auto greedy, golden.Integers("greedy_tokens"));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "common/engine/forward.h"
@@ -23,7 +24,9 @@ struct VerifyRun {
   StepResult mtp;  // all rows; empty without MTP
 };
 
-absl::StatusOr<VerifyRun> RunForVerify(const VerifyRequest& request, const Golden& golden);
+// `weights`: LoadOptions::weights.
+absl::StatusOr<VerifyRun> RunForVerify(const VerifyRequest& request, const Golden& golden,
+                                       std::optional<ComputeMode> weights = std::nullopt);
 
 // Appends the lines of each mode.
 absl::Status CompareF32(const VerifyRun& run, const Golden& golden, VerifyReport* report);
@@ -32,5 +35,8 @@ absl::Status CompareBf16(const VerifyRun& run, const Golden& golden, VerifyRepor
 // with the mode's own format.
 absl::Status MeasureKvFormat(const VerifyRequest& request, const VerifyRun& run,
                              const Golden& golden, VerifyReport* report);
+// What mode int8 or w8a8 did to the logits: against the golden, and against the same run in bf16.
+absl::Status MeasureMode(const VerifyRequest& request, const VerifyRun& run, const Golden& golden,
+                         VerifyReport* report);
 
 }  // namespace conclave

@@ -1,5 +1,6 @@
 #include "services/cli/commands/verify.h"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <ostream>
@@ -18,10 +19,12 @@ void PrintTable(const VerifyReport& report, std::ostream& out) {
   out << fmt::format("{}: mode {}, KV {}, {} prompt tokens\n\n", report.dir,
                      ComputeModeName(report.mode), KvFormatName(report.kv_format),
                      report.prompt_tokens);
-  out << fmt::format("{:<36} {:>9} {:>12}  {:<24} {:>6}  {:<4}  {}\n", "tensor", "compared",
+  size_t width = 36;
+  for (const VerifyLine& line : report.lines) width = std::max(width, line.kind.size());
+  out << fmt::format("{:<{}} {:>9} {:>12}  {:<24} {:>6}  {:<4}  {}\n", "tensor", width, "compared",
                      "deviation", "tolerance", "used", "", "largest at");
   for (const VerifyLine& line : report.lines) {
-    out << fmt::format("{:<36} {:>9} {:>12.3g}  {:<24} {:>5.0f}%  {:<4}  {}\n", line.kind,
+    out << fmt::format("{:<{}} {:>9} {:>12.3g}  {:<24} {:>5.0f}%  {:<4}  {}\n", line.kind, width,
                        line.compared, line.deviation, line.rule, 100 * line.used,
                        line.ok() ? "ok" : "MISS", line.worst);
   }

@@ -16,6 +16,10 @@ std::string CaseDir(const std::string& name) {
   return std::string(std::getenv("CONCLAVE_SOURCE_DIR")) + "/tests/golden/models/" + name;
 }
 
+constexpr const char* kCases[] = {
+    "deepseek_v3-bf16", "deepseek_v3-fp8-yarn", "deepseek_v2-lite", "deepseek_v2",
+    "llama-gqa",        "llama-rope3",          "qwen2-untied",     "qwen2-tied"};
+
 // Logits, hidden, two of KV, three of routers, three of greedy decoding and the chunks; routers
 // only with experts, the MTP layer's seven only in V3. In bf16 rows of logits, decoding and the
 // chunks.
@@ -47,10 +51,7 @@ TEST_P(GoldenModels, LieWithinTheTolerances) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, GoldenModels,
-                         testing::Combine(testing::Values("deepseek_v3-bf16", "deepseek_v2-lite",
-                                                          "deepseek_v2", "llama-gqa", "llama-rope3",
-                                                          "qwen2-untied", "qwen2-tied",
-                                                          "deepseek_v3-fp8-yarn"),
+                         testing::Combine(testing::ValuesIn(kCases),
                                           testing::Values(ComputeMode::kF32, ComputeMode::kBF16),
                                           testing::Values(1, 2)));
 
@@ -75,6 +76,38 @@ TEST(Fp8Kv, EffectOnLogitsIsMeasured) {
   }
   EXPECT_EQ(Verify({.dir = CaseDir("llama-gqa"), .kv_format = KvFormat::kFp8}).status().code(),
             absl::StatusCode::kInvalidArgument);
+}
+
+// Modes of quantised operands over every family: their effect is told, small, and there is one.
+TEST(QuantisedModes, EffectOnLogitsIsMeasured) {
+  for (const char* name : kCases) {
+    const std::string case_name = name;
+    const bool fp8 = case_name.ends_with("fp8-yarn"), experts = case_name.starts_with("deepseek");
+    for (ComputeMode mode : {ComputeMode::kInt8, ComputeMode::kW8A8}) {
+      const std::string where = case_name + ", " + std::string(ComputeModeName(mode));
+      const auto report =
+          Verify({.dir = CaseDir(name), .mode = mode, .threads = 2, .chunk_tokens = 7});
+      ASSERT_TRUE(report.ok()) << report.status();
+      EXPECT_EQ(report->lines.size(), fp8 && mode == ComputeMode::kW8A8 ? 16u : 10u) << where;
+      for (const VerifyLine& line : report->lines) {
+        EXPECT_TRUE(line.ok()) << where << ", " << line.kind << ": " << line.deviation
+                               << " against " << line.rule << " at " << line.worst;
+        EXPECT_GT(line.compared, 0) << where << ", " << line.kind;
+        if (!line.kind.ends_with("rms difference")) continue;
+        if (line.kind.starts_with("w8a8 of float32 operands")) {
+          EXPECT_LT(line.deviation, 0.01) << where;  // only the order of sums differs
+        } else if (line.kind.find("against bf16") == std::string::npos) {
+          EXPECT_GT(line.deviation, 5e-3) << where << ", " << line.kind;
+          EXPECT_LT(line.deviation, experts ? 1 : 0.2) << where << ", " << line.kind;
+        } else if (mode == ComputeMode::kW8A8 && !fp8) {
+          EXPECT_EQ(line.deviation, 0) << where << ", " << line.kind;
+        } else {
+          EXPECT_GT(line.deviation, 0.03) << where << ", " << line.kind;
+          EXPECT_LT(line.deviation, experts ? 1 : 0.2) << where << ", " << line.kind;
+        }
+      }
+    }
+  }
 }
 
 TEST(VerifyCommand, PrintsATableAndJson) {

@@ -34,6 +34,22 @@ TEST_F(Perturbed, AnExpertAGreedyTokenAndAnMtpLogit) {
   EXPECT_EQ(Misses(), (Kinds{"router topk_idx", "greedy tokens", "greedy logprobs", "mtp logits"}));
 }
 
+// Logits of other rows, as of an engine that mixes rows up: the effect of no rounding.
+TEST_F(Perturbed, LogitsTooFarForAnyMode) {
+  for (int64_t row = 0; row < 40; row += 2)
+    Change<float>(kGolden, "logits", row * 512 + 100 + row, [](float v) { return v + 30; });
+  EXPECT_EQ(Misses(ComputeMode::kInt8), Kinds{"int8 against golden logits, same top token"});
+  EXPECT_EQ(Misses(ComputeMode::kW8A8), Kinds{"w8a8 against golden logits, same top token"});
+}
+
+TEST_F(Perturbed, LogitsOfW8A8) {
+  Copy("deepseek_v3-fp8-yarn");
+  EXPECT_EQ(Misses(ComputeMode::kW8A8), Kinds{});
+  Change<float>(kGolden, "w8a8.logits", 777, [](float v) { return v + 45; });  // rms 0.22
+  EXPECT_EQ(Misses(ComputeMode::kW8A8),
+            Kinds{"w8a8 of float32 operands against w8a8.logits, rms difference"});
+}
+
 TEST_F(Perturbed, ACachedKeyAndARouterWeight) {
   Change<float>(kGolden, "kv.4.k_pe", 1, [](float v) { return v * 1.01f + 0.01f; });
   Change<float>(kGolden, "router.2.topk_weight", 0, [](float v) { return v + 1e-4f; });

@@ -137,6 +137,52 @@ TEST_P(ForwardBits, LongContextsAreSplitAlike) {
   }
 }
 
+// Chunks as large as serving cuts them: several pages and query tiles, GEMMs of hundreds of rows
+// and of one. Decoding beside each other, in steps of one row, is covered by DecodeEqualsReplay.
+class LongChunks : public ForwardBits {};
+
+TEST_P(LongChunks, DoNotShow) {
+  constexpr int kTokens = 530, kPages = 9;
+  const std::vector<TokenId> tokens = RandomTokens(kTokens, 7);
+  Engine engine(model(), 1, 4 * kPages, format()), two(model(), 2, 4 * kPages, format());
+  const std::vector<float> expected = engine.Prefill(tokens, Pages(0, kPages), kTokens);
+  for (int chunk : {1, 16, 64, 512}) {
+    EXPECT_EQ(two.Prefill(tokens, Pages(kPages, kPages), chunk), expected)
+        << chunk << " tokens, 2 threads";
+    if (chunk == 1) continue;  // a row alone seldom reaches a second thread
+    EXPECT_EQ(engine.Prefill(tokens, Pages(kPages, kPages), chunk), expected)
+        << chunk << " tokens, 1 thread";
+  }
+  // The second half beside other sequences: a prompt, and one that generates.
+  const std::vector<TokenId> other = RandomTokens(200, 8);
+  const std::vector<int32_t> pages = Pages(0, kPages), other_pages = Pages(2 * kPages, 4),
+                             decode_pages = Pages(3 * kPages, 1);
+  const std::vector<float> other_logits = engine.Prefill(other, other_pages, 200);
+  two.Prefill(std::span(tokens).first(300), pages, 300);
+  two.Prefill(std::span(other).first(9), decode_pages, 9);
+  const SequenceChunk together[] = {
+      {.tokens = other, .pages = other_pages},
+      {.tokens = {&other[9], 1}, .start = 9, .pages = decode_pages, .kind = RowKind::kGenerated},
+      {.tokens = std::span(tokens).subspan(300), .start = 300, .pages = pages, .all_logits = true}};
+  const auto mixed = two.forward.Step(together, {});
+  ASSERT_TRUE(mixed.ok()) << mixed.status();
+  ASSERT_EQ(mixed->rows, 2 + kTokens - 300);
+  const auto row = [&](int index) { return mixed->logits.begin() + index * vocab(); };
+  EXPECT_TRUE(std::equal(row(0), row(1), other_logits.end() - vocab()));
+  EXPECT_TRUE(std::equal(row(2), mixed->logits.end(), expected.begin() + 300 * vocab()));
+}
+
+constexpr Variant kLongVariants[] = {{"deepseek_v2-lite", ComputeMode::kF32},
+                                     {"deepseek_v2-lite", ComputeMode::kBF16},
+                                     {"deepseek_v2-lite", ComputeMode::kInt8},
+                                     {"deepseek_v2", ComputeMode::kBF16},
+                                     {"deepseek_v3-fp8-yarn", ComputeMode::kInt8},
+                                     {"deepseek_v3-fp8-yarn", ComputeMode::kW8A8},
+                                     {"qwen2-tied", ComputeMode::kF32},
+                                     {"qwen2-tied", ComputeMode::kBF16},
+                                     {"qwen2-tied", ComputeMode::kInt8},
+                                     {"qwen2-tied", ComputeMode::kW8A8}};
+
 constexpr Variant kVariants[] = {{"deepseek_v3-bf16", ComputeMode::kF32},
                                  {"deepseek_v3-bf16", ComputeMode::kBF16},
                                  {"deepseek_v3-fp8-yarn", ComputeMode::kF32},
@@ -147,15 +193,22 @@ constexpr Variant kVariants[] = {{"deepseek_v3-bf16", ComputeMode::kF32},
                                  {"llama-gqa", ComputeMode::kBF16},
                                  {"qwen2-tied", ComputeMode::kF32},
                                  {"qwen2-tied", ComputeMode::kBF16},
+                                 {"deepseek_v3-bf16", ComputeMode::kInt8},
+                                 {"deepseek_v3-fp8-yarn", ComputeMode::kInt8},
+                                 {"deepseek_v3-fp8-yarn", ComputeMode::kW8A8},
+                                 {"deepseek_v2", ComputeMode::kInt8},
+                                 {"llama-gqa", ComputeMode::kInt8},
                                  {"deepseek_v2-lite", ComputeMode::kF32, KvFormat::kFp8},
                                  {"deepseek_v3-fp8-yarn", ComputeMode::kBF16, KvFormat::kFp8}};
-INSTANTIATE_TEST_SUITE_P(All, ForwardBits, testing::ValuesIn(kVariants), [](const auto& info) {
+std::string VariantName(const testing::TestParamInfo<Variant>& info) {
   std::string name =
       std::string(info.param.model) + "_" + std::string(ComputeModeName(info.param.mode));
   if (info.param.format == KvFormat::kFp8) name += "_fp8_kv";
   std::replace(name.begin(), name.end(), '-', '_');
   return name;
-});
+}
+INSTANTIATE_TEST_SUITE_P(All, ForwardBits, testing::ValuesIn(kVariants), VariantName);
+INSTANTIATE_TEST_SUITE_P(All, LongChunks, testing::ValuesIn(kLongVariants), VariantName);
 
 class ForwardInput : public testing::Test {
  protected:

@@ -13,7 +13,7 @@ namespace {
 
 // Large enough to be shared among threads.
 TEST(RunGemms, BitsDoNotDependOnThreadsOrRows) {
-  const int n = 700, k = 512;
+  const int n = 300, k = 512;
   const Linear linear =
       PackedLinear(n, k, kernels::WeightType::kF32, kernels::ActivationQuant::kNone, 1);
   const std::vector<float> x = RandomFloats(128 * k, 2);

@@ -27,10 +27,26 @@ void SwiGluPanels(const kernels::GemmParams& gate, const float* up, int panel_be
   }
 }
 
+bool SameQuantization(const FfnWeights& a, const FfnWeights& b) {
+  return a.gate.m.activations == b.gate.m.activations && a.up.m.activations == b.up.m.activations &&
+         a.down.m.activations == b.down.m.activations;
+}
+
 }  // namespace
 
 void FfnRunner::Run(const FfnInput& input, std::span<const FfnGroup> groups, ComputeMode mode,
                     kernels::Isa isa, ThreadPool& pool) {
+  // Groups share their quantised activations, so each kind of weights runs by itself. A checkpoint
+  // seldom mixes them.
+  std::vector<FfnGroup> same, others;
+  for (const FfnGroup& g : groups)
+    (SameQuantization(*g.weights, *groups[0].weights) ? same : others).push_back(g);
+  if (!others.empty()) Run(input, others, mode, isa, pool);
+  RunAlike(input, same, mode, isa, pool);
+}
+
+void FfnRunner::RunAlike(const FfnInput& input, std::span<const FfnGroup> groups, ComputeMode mode,
+                         kernels::Isa isa, ThreadPool& pool) {
   if (groups.empty()) return;
   const FfnWeights& first = *groups[0].weights;
   const int64_t inner = first.gate.m.n;
@@ -43,17 +59,23 @@ void FfnRunner::Run(const FfnInput& input, std::span<const FfnGroup> groups, Com
   float* up = up_.Get(rows * inner);
   quantized_x_.Quantize(pool, isa, first.gate.m.activations, input.x, input.x_count, first.gate.m.k,
                         first.gate.m.k);
+  const bool up_differs = first.up.m.activations != first.gate.m.activations;
+  if (up_differs) {
+    quantized_up_.Quantize(pool, isa, first.up.m.activations, input.x, input.x_count, first.up.m.k,
+                           first.up.m.k);
+  }
 
   std::vector<kernels::GemmParams> gates, ups, downs;
   int64_t row = 0;
   for (const FfnGroup& g : groups) {
     kernels::GemmParams p = DenseGemm(g.weights->gate, input.x, gate + row * inner, g.rows);
     p.x_rows = g.x_rows;
+    kernels::GemmParams u = DenseGemm(g.weights->up, input.x, up + row * inner, g.rows);
+    u.x_rows = g.x_rows;
     quantized_x_.Apply(0, &p);
+    (up_differs ? quantized_up_ : quantized_x_).Apply(0, &u);
     gates.push_back(p);
-    p.w = g.weights->up.m;
-    p.out = up + row * inner;
-    ups.push_back(p);
+    ups.push_back(u);
     row += g.rows;
   }
   const auto gate_and_up = [&](const GemmPiece& piece) {

@@ -34,9 +34,13 @@ class FfnRunner {
            kernels::Isa isa, ThreadPool& pool);
 
  private:
+  void RunAlike(const FfnInput& input, std::span<const FfnGroup> groups, ComputeMode mode,
+                kernels::Isa isa, ThreadPool& pool);
+
   Scratch<float> gate_;
   Scratch<float> up_;
   QuantizedActivations quantized_x_;
+  QuantizedActivations quantized_up_;  // where up is quantised in another way than gate
   QuantizedActivations quantized_inner_;
 };
 

@@ -156,6 +156,46 @@ TEST_P(FfnRows, DenseRowsEqualRowsAlone) {
   EXPECT_EQ(out, expected);
 }
 
+// Experts of one layer whose weights are stored in different types.
+TEST(FfnMixed, EveryExpertGetsTheActivationsThatItsWeightsAskFor) {
+  const auto linear = [](int n, int k, WeightType type, uint32_t seed) {
+    return PackedLinear(n, k, type,
+                        type == WeightType::kFp8 ? ActivationQuant::kFp8 : ActivationQuant::kNone,
+                        seed);
+  };
+  const auto ffn = [&](WeightType gate, WeightType up, WeightType down, uint32_t seed) {
+    return FfnWeights{linear(kInner, kHidden, gate, seed), linear(kInner, kHidden, up, seed + 1),
+                      linear(kHidden, kInner, down, seed + 2)};
+  };
+  const WeightType fp8 = WeightType::kFp8, bf16 = WeightType::kBf16;
+  const FfnWeights experts[] = {ffn(fp8, fp8, fp8, 1), ffn(bf16, bf16, bf16, 4),
+                                ffn(fp8, bf16, fp8, 7), ffn(bf16, fp8, bf16, 10)};
+  std::vector<float> x = RandomFloats(kHidden, 13, 2);
+  kernels::RoundToBf16(x.data(), kHidden);
+  const auto run = [&](std::span<const FfnGroup> groups, float* out) {
+    FfnRunner runner;
+    ThreadPool pool(2, 0);
+    runner.Run({x.data(), 1, out}, groups, ComputeMode::kW8A8, kernels::BestIsa(), pool);
+  };
+  const uint32_t zero = 0, places[] = {0, 1, 2, 3};
+  std::vector<FfnGroup> groups;
+  for (int e = 0; e < 4; ++e) {
+    groups.push_back({.weights = &experts[e], .x_rows = &zero, .out_rows = &places[e], .rows = 1});
+  }
+  std::vector<float> together(4 * kHidden);
+  run(groups, together.data());
+  for (int e = 0; e < 4; ++e) {
+    std::vector<float> alone(kHidden);
+    const FfnGroup group{.weights = &experts[e], .rows = 1};
+    run({&group, 1}, alone.data());
+    const std::vector<float> part(together.begin() + e * kHidden,
+                                  together.begin() + (e + 1) * kHidden);
+    EXPECT_EQ(part, alone) << e;
+  }
+  EXPECT_NE(std::vector<float>(together.begin() + 2 * kHidden, together.begin() + 3 * kHidden),
+            std::vector<float>(together.begin() + 3 * kHidden, together.end()));
+}
+
 INSTANTIATE_TEST_SUITE_P(All, FfnRows, testing::ValuesIn(kForms),
                          [](const auto& info) { return std::string(info.param.name); });
 

@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "common/base/digest.h"
+#include "common/engine/arithmetic.h"
 
 namespace conclave {
 
@@ -13,6 +14,10 @@ absl::StatusOr<uint64_t> ModelFingerprint(const std::string& dir, const Checkpoi
   if (!file) return NotFound("cannot read {}/config.json", dir);
   std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   text += fmt::format("\nmode {}\n", ComputeModeName(mode));
+  if (UsesBf16(mode)) {
+    ASSIGN_OR_RETURN(const kernels::Arithmetic arithmetic, ProcessArithmetic());
+    text += fmt::format("arithmetic {}\n", ArithmeticIdentity(arithmetic));
+  }
   for (const std::string& name : checkpoint.Names()) {
     ASSIGN_OR_RETURN(const TensorView view, checkpoint.Get(name));
     text +=

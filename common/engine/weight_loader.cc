@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "common/engine/arithmetic.h"
 #include "kernels/base/dtypes.h"
 
 namespace conclave {
@@ -85,6 +86,10 @@ absl::StatusOr<Linear> WeightLoader::PackPart(const Source& source, int64_t row_
   linear.m = kernels::PlanPack(spec);
   if (by_mode && mode_ == ComputeMode::kW8A8 && linear.m.type == WeightType::kFp8)
     linear.m.activations = kernels::ActivationQuant::kFp8;
+  if (by_mode && UsesBf16(mode_) &&
+      (linear.m.type == WeightType::kBf16 || linear.m.type == WeightType::kFp8)) {
+    ASSIGN_OR_RETURN(linear.m.arithmetic, ProcessArithmetic());
+  }
   ASSIGN_OR_RETURN(linear.data, Buffer::Create(linear.m.data_bytes()));
   ASSIGN_OR_RETURN(linear.scales, Buffer::Create(linear.m.scale_count() * 4));
   ASSIGN_OR_RETURN(linear.irregular, Buffer::Create(linear.m.irregular_count() * 4));

@@ -53,6 +53,26 @@ bool AmxInt8Supported() {
 #endif
 }
 
+bool Bf16DotSupported() {
+#if defined(__x86_64__)
+  static const bool supported = IsaSupported(Isa::kAvx512) && __builtin_cpu_supports("avx512bf16");
+  return supported;
+#else
+  return false;
+#endif
+}
+
+Arithmetic PreferredArithmetic() {
+#if defined(__x86_64__)
+  if (Bf16DotSupported() && __builtin_cpu_is("amd")) return Arithmetic::kBf16Dot;
+#endif
+  return Arithmetic::kFma;
+}
+
+std::string_view ArithmeticName(Arithmetic arithmetic) {
+  return arithmetic == Arithmetic::kBf16Dot ? "bf16dot" : "fma";
+}
+
 Isa BestIsa() {
   static const Isa best = IsaSupported(Isa::kAvx512) ? Isa::kAvx512
                           : IsaSupported(Isa::kAvx2) ? Isa::kAvx2

@@ -1,13 +1,17 @@
 // Which instruction set the kernels run on. All of them give the same bits: every kernel is one
 // template over a 16-lane vector whose operations are exactly rounded, so the choice is a matter of
-// speed only.
+// speed only. Arithmetic is what does change bits, so a cluster must agree on it.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 
 namespace conclave::kernels {
 
 enum class Isa { kPortable = 0, kAvx2 = 1, kAvx512 = 2 };
+
+// How a GEMM with bf16 or e4m3 weights sums: float32 multiply-adds, or dot products of two bf16.
+enum class Arithmetic : uint8_t { kFma = 0, kBf16Dot = 1 };
 
 // kAvx2 needs AVX2, FMA and F16C; kAvx512 needs F, BW, DQ, VL and VBMI.
 bool IsaSupported(Isa isa);
@@ -16,6 +20,13 @@ bool VnniSupported();
 // Tile registers with int8 dot products, AVX-512, and the kernel's permission to use the tiles,
 // which the first call asks for.
 bool AmxInt8Supported();
+// kAvx512 has the dot product of two bf16 (vdpbf16ps).
+bool Bf16DotSupported();
+// The faster one for activations that are bf16. kBf16Dot only on AMD: Zen 4 and 5 are
+// said to run vdpbf16ps at the rate of a float32 multiply-add, for twice the work; on Intel's
+// Emerald Rapids GEMMs were measured slower with it.
+Arithmetic PreferredArithmetic();
+std::string_view ArithmeticName(Arithmetic arithmetic);
 // The fastest supported one. Thread-safe and cheap.
 Isa BestIsa();
 std::string_view IsaName(Isa isa);

@@ -1,4 +1,5 @@
 #include "kernels/gemm/gemm.h"
+#include "kernels/gemm/gemm_bf16dot.h"
 
 namespace conclave::kernels {
 namespace {
@@ -9,6 +10,11 @@ constexpr int kAmxRows = 5;
 }  // namespace
 
 void GemmPanels(const GemmParams& params, int panel_begin, int panel_end, Isa isa) {
+  if (params.w.arithmetic == Arithmetic::kBf16Dot) {
+    return isa == Isa::kAvx512 && Bf16DotSupported()
+               ? GemmBf16DotAvx512(params, panel_begin, panel_end)
+               : GemmBf16DotPortable(params, panel_begin, panel_end);
+  }
   const bool int8 = params.w.type == WeightType::kInt8;
   switch (isa) {
     case Isa::kAvx512:

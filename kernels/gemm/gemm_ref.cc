@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "kernels/base/bf16_dot.h"
 #include "kernels/base/fp8_code.h"
 #include "kernels/gemm/gemm.h"
 
@@ -17,13 +18,31 @@ Weight Unscaled(const PackedMatrix& m, int out, int in) {
   return {value, IsIrregularFp8(code) ? std::copysign(kFp8Excess, -value) : 0};
 }
 
+// A row and an output channel of Arithmetic::kBf16Dot.
+float PairedPartial(const GemmParams& p, int row, int out, int block) {
+  const PackedMatrix& m = p.w;
+  const int begin = block * kKBlock - m.k_phase, end = begin + kKBlock;
+  const auto x = [&](int k) {
+    return k < m.k ? RoundBf16(p.x[p.XRow(row) * p.x_stride + k]) : 0.0f;
+  };
+  const auto w = [&](int k) { return k < m.k ? Unscaled(m, out, k) : Weight{0, 0}; };
+  float partial = 0;
+  for (int k = begin < 0 ? 0 : begin; k < end && k < m.k; k += 2)
+    partial = DotBf16(partial, x(k), w(k).value, x(k + 1), w(k + 1).value);
+  for (int k = begin < 0 ? 0 : begin; k < end && k < m.k; ++k)
+    if (w(k).correction != 0) partial = std::fma(x(k), w(k).correction, partial);
+  return partial;
+}
+
 float FloatOutput(const GemmParams& p, int row, int out) {
   const PackedMatrix& m = p.w;
   float total = 0;
   for (int block = 0; block < m.k_blocks(); ++block) {
     float partial = 0;
+    const bool paired = m.arithmetic == Arithmetic::kBf16Dot;
+    if (paired) partial = PairedPartial(p, row, out, block);
     for (bool correcting : {false, true}) {
-      for (int k = 0; k < m.k; ++k) {
+      for (int k = 0; k < m.k && !paired; ++k) {
         if ((k + m.k_phase) / kKBlock != block) continue;
         const Weight w = Unscaled(m, out, k);
         const float x = p.x[p.XRow(row) * p.x_stride + k];

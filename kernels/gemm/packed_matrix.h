@@ -13,6 +13,8 @@
 
 #include <cstdint>
 
+#include "kernels/base/cpu_features.h"
+
 namespace conclave::kernels {
 
 inline constexpr int kTile = 16;       // output channels of a vector
@@ -33,6 +35,7 @@ constexpr int GroupSize(WeightType type) {
 struct PackedMatrix {
   WeightType type = WeightType::kF32;
   ActivationQuant activations = ActivationQuant::kNone;  // kInt8 exactly when the type is kInt8
+  Arithmetic arithmetic = Arithmetic::kFma;              // kBf16Dot: bf16 and e4m3 only
   int n = 0;                                             // output channels
   int k = 0;                                             // input channels
   int k_phase = 0;  // e4m3: block of input channel i is (i + k_phase) / kKBlock; a multiple of 4

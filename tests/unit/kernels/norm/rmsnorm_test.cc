@@ -41,8 +41,12 @@ TEST(RmsNorm, EveryInstructionSetGivesTheSameBits) {
       return out;
     };
     const std::vector<float> expected = run(RmsNormPortable);
-    if (IsaSupported(Isa::kAvx2)) EXPECT_TRUE(SameBits(run(RmsNormAvx2), expected)) << width;
-    if (IsaSupported(Isa::kAvx512)) EXPECT_TRUE(SameBits(run(RmsNormAvx512), expected)) << width;
+    if (IsaSupported(Isa::kAvx2)) {
+      EXPECT_TRUE(SameBits(run(RmsNormAvx2), expected)) << width;
+    }
+    if (IsaSupported(Isa::kAvx512)) {
+      EXPECT_TRUE(SameBits(run(RmsNormAvx512), expected)) << width;
+    }
   }
 }
 

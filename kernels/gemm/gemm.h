@@ -5,7 +5,8 @@
 //     k, with e4m3 followed by the corrections of irregular codes along k (base/fp8_code.h); scale
 //     is the weights' (1 without e4m3), times the row's with ActivationQuant::kFp8.
 //   int8 weights: the partial sum is exact in int32; scale = weight scale * row scale.
-// So the instruction set does not change a bit either.
+// So the instruction set does not change a bit either, but for Arithmetic::kBf16Dot, which is an
+// order of its own (gemm_bf16dot.h).
 #pragma once
 
 #include "kernels/base/cpu_features.h"

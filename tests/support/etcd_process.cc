@@ -131,7 +131,10 @@ absl::Status EtcdProcess::WaitUntilListening() {
 }
 
 void EtcdProcess::Freeze() {
-  if (pid_ > 0) kill(pid_, SIGSTOP);
+  if (pid_ <= 0) return;
+  // waitpid tells when every thread has stopped; until then a request may still be answered.
+  int status = 0;
+  if (kill(pid_, SIGSTOP) == 0) waitpid(pid_, &status, WUNTRACED);
 }
 
 void EtcdProcess::Thaw() {

@@ -25,7 +25,7 @@ class LimitMeter {
  public:
   // ResourceExhausted when 1 GiB of memory cannot be had.
   static absl::StatusOr<LimitMeter> Create(ThreadPool& pool);
-  // Takes about 0.15 s.
+  // Takes about 0.3 s.
   MachineLimits Measure();
 
  private:

@@ -151,8 +151,8 @@ int Bench(const Args& args) {
         parser.Add("threads", &options.threads, "compute threads", 1, 1024);
         parser.Add("contexts", &options.contexts, "cached tokens of the decode lines at batch 1");
         parser.Add("batches", &options.batches, "further batch sizes of decode lines");
-        parser.Add("prefill-tokens", &options.prefill_tokens, "prompt length, one chunk", 1,
-                   1 << 14);
+        parser.Add("prefill-tokens", &options.prefill_tokens,
+                   "prompt length, one chunk; 0: no such line", 0, 1 << 14);
         parser.Add("seconds", &options.seconds, "per measurement", 0.1, 600);
         parser.Add("plot", &options.plot, "write a roofline plot (SVG) to this file");
         parser.Add("json", &options.json, "print JSON");

@@ -56,6 +56,12 @@ struct Vec {
     Decode8(a, w, &Vec::a);
     Decode8(b, w, &Vec::b);
   }
+  // Whether any of 64 codes is irregular.
+  static bool AnyIrregularFp8(const uint8_t* p) {
+    bool any = false;
+    for (int i = 0; i < 64; ++i) any |= IsIrregularFp8(p[i]);
+    return any;
+  }
   // What DecodeFp8's result lacks where the code is irregular, else 0: see base/fp8_code.h.
   static Vec CorrectFp8(Vec w) { return {Correct8(w.a), Correct8(w.b)}; }
   static Vec LoadBf16(const uint16_t* p) { return {Load8(p), Load8(p + 8)}; }

@@ -56,6 +56,11 @@ struct Vec {
           _mm512_multishift_epi64_epi8(shifts, codes), mask, bias, 0xea));  // (a & b) | c
     }
   }
+  // Whether any of 64 codes is irregular.
+  static bool AnyIrregularFp8(const uint8_t* p) {
+    const __m512i parts = _mm512_and_si512(_mm512_loadu_si512(p), _mm512_set1_epi8(0x4f));
+    return _mm512_cmpeq_epi8_mask(parts, _mm512_set1_epi8(0x08)) != 0;
+  }
   // What DecodeFp8's result lacks where the code is irregular, else 0: see base/fp8_code.h.
   static Vec CorrectFp8(Vec w) {
     const __m512i bits = _mm512_castps_si512(w.v);

@@ -77,6 +77,12 @@ struct Vec {
   static void DecodeFp8(const uint8_t* p, Vec* w) {
     for (int i = 0; i < 64; ++i) w[i & 3].v[i >> 2] = RegularFp8(p[i]);
   }
+  // Whether any of 64 codes is irregular.
+  static bool AnyIrregularFp8(const uint8_t* p) {
+    bool any = false;
+    for (int i = 0; i < 64; ++i) any |= IsIrregularFp8(p[i]);
+    return any;
+  }
   // What DecodeFp8's result lacks where the code is irregular, else 0: see base/fp8_code.h.
   static Vec CorrectFp8(Vec w) {
     return Each([&](int i) {

@@ -11,41 +11,40 @@ struct GemmFewRows : GemmBlocks<V, kType> {
   using Blocks = GemmBlocks<V, kType>;
   using Blocks::kGroup;
 
+  // acc += x W for one group, of which `last` input channels exist, at the end of a row.
   template <int R, int T>
-  struct Sums {
-    V v[R][T];
-  };
-
-  // sums + x W for one group, of which `last` input channels exist; with `correct`, of what
-  // irregular codes lack. Rare: out of line and by value, so that the loop's sums stay in
-  // registers.
-  template <int R, int T>
-  __attribute__((noinline)) static Sums<R, T> Group(const uint8_t* group, const float* const* x,
-                                                    int k, int last, bool correct,
-                                                    Sums<R, T> sums) {
+  static void AddLast(const uint8_t* group, const float* const* x, int k, int last,
+                      V (&acc)[R][T]) {
+#pragma GCC unroll 4
     for (int t = 0; t < T; ++t) {
       V w[kGroup];
       Blocks::Decode(group + t * 64, w);
-      for (int j = 0; j < last; ++j) {
-        if (correct) w[j] = V::CorrectFp8(w[j]);
-        for (int r = 0; r < R; ++r) sums.v[r][t] = V::FmaAll(x[r] + k + j, w[j], sums.v[r][t]);
+#pragma GCC unroll 4
+      for (int j = 0; j + 1 < kGroup; ++j) {
+        if (j == last) break;
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) acc[r][t] = V::FmaAll(x[r] + k + j, w[j], acc[r][t]);
       }
     }
-    return sums;
   }
+
+  // Adds what the irregular codes of a group lack, tile by tile: rarely more than one has any.
   template <int R, int T>
-  static void AddGroup(const uint8_t* group, const float* const* x, int k, int last, bool correct,
-                       V (&acc)[R][T]) {
-    Sums<R, T> sums;
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r)
+  static void AddCorrections(const uint8_t* group, const float* const* x, int k, int last,
+                             V (&acc)[R][T]) {
 #pragma GCC unroll 4
-      for (int t = 0; t < T; ++t) sums.v[r][t] = acc[r][t];
-    sums = Group<R, T>(group, x, k, last, correct, sums);
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r)
+    for (int t = 0; t < T; ++t) {
+      if (!V::AnyIrregularFp8(group + t * 64)) continue;
+      V w[kGroup];
+      Blocks::Decode(group + t * 64, w);
 #pragma GCC unroll 4
-      for (int t = 0; t < T; ++t) acc[r][t] = sums.v[r][t];
+      for (int j = 0; j < kGroup; ++j) {
+        if (j == last) break;
+        const V lacks = V::CorrectFp8(w[j]);
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) acc[r][t] = V::FmaAll(x[r] + k + j, lacks, acc[r][t]);
+      }
+    }
   }
 
   // Rows [row, row + R), tiles [tile, tile + T) of a panel.
@@ -89,11 +88,11 @@ struct GemmFewRows : GemmBlocks<V, kType> {
         for (int r = 0; r < R; ++r) xk[r] += kGroup;
       }
       if (end < span.end)  // less than a group left, at the end of the row only
-        AddGroup<R, T>(data + end * stride, x, end * kGroup, m.k - end * kGroup, false, acc);
+        AddLast<R, T>(data + end * stride, x, end * kGroup, m.k - end * kGroup, acc);
       if constexpr (Blocks::kFp8) {
         for (uint32_t flags = span.irregular; flags != 0; flags &= flags - 1) {
           const int g = span.begin + __builtin_ctz(flags), k = g * kGroup;
-          AddGroup<R, T>(data + g * stride, x, k, m.k - k < kGroup ? m.k - k : kGroup, true, acc);
+          AddCorrections<R, T>(data + g * stride, x, k, m.k - k, acc);
         }
       }
 #pragma GCC unroll 4

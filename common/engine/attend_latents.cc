@@ -15,9 +15,8 @@ static_assert(kPageTokens == kernels::kMlaPageTokens);
 
 // Multiply-adds of one thread in a nanosecond, roughly.
 constexpr double kMacsPerNs = 64;
-// Results of splits in memory at once, and per thread.
-constexpr int64_t kPartialBytes = 32 << 20;
-constexpr int kWaveUnits = 8;
+// Results of splits in memory at once: what second-level caches hold.
+constexpr int64_t kPartialBytes = 4 << 20;
 constexpr int64_t kAlign = 16;  // floats of a cache line
 
 int64_t Aligned(int64_t floats) { return (floats + kAlign - 1) / kAlign * kAlign; }
@@ -81,16 +80,15 @@ class Attend {
   }
 
   void Merge(float* into, const float* parts, int count, int head_begin, int head_end) const {
-    for (int i = 0; i < count; ++i, parts += partial_floats()) {
-      kernels::MlaMerge({.heads = heads_,
-                         .latent = shape_.latent,
-                         .head_begin = head_begin,
-                         .head_end = head_end,
-                         .into = into,
-                         .parts = parts,
-                         .count = 1},
-                        ctx_.isa);
-    }
+    kernels::MlaMerge({.heads = heads_,
+                       .latent = shape_.latent,
+                       .head_begin = head_begin,
+                       .head_end = head_end,
+                       .into = into,
+                       .parts = parts,
+                       .count = count,
+                       .part_stride = partial_floats()},
+                      ctx_.isa);
   }
   void Finish(int row, const float* partial, int head_begin, int head_end) const {
     kernels::MlaNormalise(partial, shape_, heads_, head_begin, head_end,
@@ -193,8 +191,7 @@ void RunSplits(const StepContext& ctx, const Attend& attend, int rows, int worke
     for (int split = 0; split < attend.splits(row); ++split) units.push_back({row, split});
   const int64_t partial = attend.partial_floats();
   const int64_t fit = std::max<int64_t>(kPartialBytes / (partial * 4), 2 * workers);
-  const int wave = static_cast<int>(
-      std::min({fit, int64_t{kWaveUnits} * workers, static_cast<int64_t>(units.size())}));
+  const int wave = static_cast<int>(std::min(fit, static_cast<int64_t>(units.size())));
   float* state = AlignedScratch(ctx, (wave + 1) * partial + attend.worker_floats() * workers);
   float* parts = state + partial;  // what waves before this one made of its first row
   float* memory = parts + wave * partial;

@@ -3,9 +3,8 @@
 // Prompts use keys and values expanded from the latents.
 //
 // Order (law 1): a row's context is cut into splits of kMlaSplitTokens, each cut into pages of
-// kMlaPageTokens; pages (of up to 8 heads and small tokens: 16 tokens) are taken in order with the
-// online softmax, splits are merged in order. Both cuts depend on positions alone. Scores and their
-// maxima are in units of log2.
+// kMlaPageTokens; pages are taken in order with the online softmax, splits are merged in order. Both
+// cuts depend on positions alone. Scores and their maxima are in units of log2.
 #pragma once
 
 #include <cstdint>
@@ -69,7 +68,7 @@ struct MlaQueryParams {
 int64_t MlaQueryFloats(int heads, const MlaCacheShape& shape);
 void MlaPackQuery(const MlaQueryParams& params);
 
-// Two pages in float32 of one thread, and which cached page the current one is.
+// Pages or parts of them in float32 of one thread, and which cached tokens are in there already.
 struct MlaPages {
   float* buffer = nullptr;  // [2, kMlaPageTokens, MlaPageStride()], 64-byte aligned
   int current = 0;
@@ -107,8 +106,9 @@ struct MlaMergeParams {
   int heads = 0, latent = 0;
   int head_begin = 0, head_end = 0;
   float* into = nullptr;
-  const float* parts = nullptr;  // [count, MlaPartialFloats()]
+  const float* parts = nullptr;  // [count, part_stride]
   int count = 0;
+  int64_t part_stride = 0;  // 0: MlaPartialFloats()
 };
 void MlaMerge(const MlaMergeParams& params, Isa isa);
 

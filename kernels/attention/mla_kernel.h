@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "kernels/attention/mla_isa.h"
+#include "kernels/attention/mla_small_kernel.h"
 #include "kernels/attention/page_feed.h"
 #include "kernels/attention/tile.h"
 #include "kernels/base/dtypes.h"
@@ -57,22 +58,25 @@ struct MlaKernel {
     }
   }
 
-  // Up to this size a page of few heads is better attended to in pieces that stay, in float32, in
-  // the first-level cache.
-  static constexpr int64_t kSmallPageBytes = 44 << 10;
-  static constexpr int kSmallTileTokens = 16;
+  // Starts to fetch what a thread reads first, which nothing before it did.
+  static void FetchFirst(const MlaSplitParams& p, int pages) {
+    for (int distance = 0; distance < pages; ++distance) {
+      int tokens = 0;
+      const uint8_t* page = Later(p, p.span.begin, distance, &tokens);
+      for (int64_t i = 0; page != nullptr && i < tokens * p.shape.TokenBytes(); i += 64)
+        __builtin_prefetch(page + i, 0, 2);
+    }
+  }
 
-  static void RunSmall(const MlaSplitParams& p, int64_t stride) {
-    for (int64_t begin = p.span.begin; begin < p.span.end; begin += kSmallTileTokens) {
-      const int tokens = static_cast<int>(p.span.end - begin < kSmallTileTokens ? p.span.end - begin
-                                                                                : kSmallTileTokens);
-      const int64_t bytes = p.shape.TokenBytes(), at = begin % kMlaPageTokens * bytes;
-      PageCopy<O>::Run(p.shape, Page(p, p.span, begin / kMlaPageTokens) + at, tokens,
-                       p.pages->buffer, stride, MlaSplitOrder(p.shape));
-      int unused = 0;
-      const uint8_t* later = Later(p, begin / kMlaPageTokens * kMlaPageTokens, 1, &unused);
-      auto feed = FetchFeed<2>::Of(later, at, kSmallTileTokens * bytes);
-      Attend<TileLanes::kEightPairs>(p, p.pages->buffer, stride, begin, tokens, feed);
+  static void RunSmall(const MlaSplitParams& p) {
+    using Small = MlaSmallKernel<O>;
+    if (p.pages->ready == nullptr) FetchFirst(p, 2);
+    for (int64_t begin = p.span.begin; begin < p.span.end; begin += kMlaPageTokens) {
+      int tokens = 0, next_tokens = 0, unused = 0;
+      const uint8_t* page = Later(p, begin, 0, &tokens);
+      const uint8_t* next = Later(p, begin, 1, &next_tokens);
+      Small::Page(p, page, tokens, begin == p.span.begin, {Small::Values(next), next_tokens},
+                  Later(p, begin, 2, &unused));
     }
   }
 
@@ -81,8 +85,9 @@ struct MlaKernel {
     MlaPages& pages = *p.pages;
     const int width = p.shape.latent + p.shape.rope;
     const int64_t stride = MlaPageStride(p.shape), page_floats = kMlaPageTokens * stride;
-    if (L == TileLanes::kEightPairs && page_floats * 4 <= kSmallPageBytes)
-      return RunSmall(p, stride);
+    if constexpr (L == TileLanes::kEightPairs && O::kManyRegisters) {
+      if (MlaSplitOrder(p.shape)) return RunSmall(p);
+    }
     const bool fed = MlaSplitOrder(p.shape) && stride == width;
     for (int64_t begin = p.span.begin; begin < p.span.end; begin += kMlaPageTokens) {
       int tokens = 0, later_tokens = 0, unused = 0;

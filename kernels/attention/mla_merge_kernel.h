@@ -9,28 +9,75 @@ namespace conclave::kernels {
 template <class O>
 struct MlaMergeKernel {
   using V = typename O::V;
+  static constexpr int kLanes = 16;
+  static constexpr int kParts = 32;  // whose factors are in memory at once
+
+  // What one part does to heads head .. head + lanes: the state is kept by `keep`, then the part
+  // comes in by `take`.
+  struct Factors {
+    float keep[kLanes], take[kLanes];
+  };
+
+  static void Weigh(float* into, const float* parts, int64_t stride, int count, int lanes,
+                    int lanes_of_all, Factors* factors) {
+    V max = O::LoadFirst(into, lanes), sum = O::LoadFirst(into + lanes_of_all, lanes);
+    for (int part = 0; part < count; ++part, parts += stride) {
+      const V later = O::LoadFirst(parts, lanes), most = V::Max(max, later);
+      const V keep = Exp2Vec(V::Sub(max, most)), take = Exp2Vec(V::Sub(later, most));
+      sum = V::Fma(O::LoadFirst(parts + lanes_of_all, lanes), take, V::Mul(sum, keep));
+      max = most;
+      keep.Store(factors[part].keep);
+      take.Store(factors[part].take);
+    }
+    O::StoreFirst(max, into, lanes);
+    O::StoreFirst(sum, into + lanes_of_all, lanes);
+  }
+
+  // C vectors of one head's mixture; of the last one `lanes` lanes.
+  template <int C>
+  static void Mix(float* mix, const float* part, int64_t stride, int count, const Factors* factors,
+                  int lane, int lanes) {
+    const auto load = [&](const float* p) {
+      return lanes == kLanes ? V::Load(p) : O::LoadFirst(p, lanes);
+    };
+    V acc[C];
+#pragma GCC unroll 4
+    for (int c = 0; c < C; ++c) acc[c] = load(mix + c * kLanes);
+    for (int i = 0; i < count; ++i, part += stride) {
+      const V keep = V::Set1(factors[i].keep[lane]), take = V::Set1(factors[i].take[lane]);
+#pragma GCC unroll 4
+      for (int c = 0; c < C; ++c)
+        acc[c] = V::Fma(load(part + c * kLanes), take, V::Mul(acc[c], keep));
+    }
+#pragma GCC unroll 4
+    for (int c = 0; c < C; ++c) {
+      if (lanes == kLanes) {
+        acc[c].Store(mix + c * kLanes);
+      } else {
+        O::StoreFirst(acc[c], mix + c * kLanes, lanes);
+      }
+    }
+  }
 
   static void Run(const MlaMergeParams& p) {
-    const int lanes = MlaLanes(p.heads);
-    const int64_t part_floats = MlaPartialFloats(p.heads, p.latent);
-    for (int h = p.head_begin; h < p.head_end; ++h) {
-      float* mix = p.into + 2 * lanes + static_cast<int64_t>(h) * p.latent;
-      for (int part = 0; part < p.count; ++part) {
-        const float* from = p.parts + part * part_floats;
-        float &max = p.into[h], &sum = p.into[lanes + h];
-        const float later = from[h], most = max > later ? max : later;
-        const float keep = Exp2(max - most), take = Exp2(later - most);
-        sum = __builtin_fmaf(from[lanes + h], take, sum * keep);
-        max = most;
-        const float* add = from + 2 * lanes + static_cast<int64_t>(h) * p.latent;
-        const V kept = V::Set1(keep), taken = V::Set1(take);
-        int c = 0;
-        for (; c + V::kLanes <= p.latent; c += V::kLanes)
-          V::Fma(V::Load(add + c), taken, V::Mul(V::Load(mix + c), kept)).Store(mix + c);
-        if (const int left = p.latent - c; left > 0) {
-          const V sum =
-              V::Fma(O::LoadFirst(add + c, left), taken, V::Mul(O::LoadFirst(mix + c, left), kept));
-          O::StoreFirst(sum, mix + c, left);
+    const int all = MlaLanes(p.heads);
+    const int64_t stride = p.part_stride > 0 ? p.part_stride : MlaPartialFloats(p.heads, p.latent);
+    Factors factors[kParts];
+    for (int begin = 0; begin < p.count; begin += kParts) {
+      const float* parts = p.parts + begin * stride;
+      const int count = p.count - begin < kParts ? p.count - begin : kParts;
+      for (int h = p.head_begin; h < p.head_end; h += kLanes) {
+        const int lanes = p.head_end - h < kLanes ? p.head_end - h : kLanes;
+        Weigh(p.into + h, parts + h, stride, count, lanes, all, factors);
+        for (int lane = 0; lane < lanes; ++lane) {
+          const int64_t at = 2 * all + static_cast<int64_t>(h + lane) * p.latent;
+          int c = 0;
+          for (; c + 4 * kLanes <= p.latent; c += 4 * kLanes)
+            Mix<4>(p.into + at + c, parts + at + c, stride, count, factors, lane, kLanes);
+          for (; c < p.latent; c += kLanes) {
+            const int left = p.latent - c < kLanes ? p.latent - c : kLanes;
+            Mix<1>(p.into + at + c, parts + at + c, stride, count, factors, lane, left);
+          }
         }
       }
     }

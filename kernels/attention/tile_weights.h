@@ -52,8 +52,14 @@ struct TileWeights {
       before = V::Load(p.max);
       sum = V::Load(p.sum);
     }
-    V max = before;
-    for (int i = 0; i < vectors; ++i) max = V::Max(max, V::Load(w + i * kTileLanes));
+    V most[4] = {before, before, before, before};  // short chains
+    const float *at = w, *const end = w + vectors * kTileLanes;
+    for (; end - at >= 4 * kTileLanes; at += 4 * kTileLanes) {
+#pragma GCC unroll 4
+      for (int k = 0; k < 4; ++k) most[k] = V::Max(most[k], V::Load(at + k * kTileLanes));
+    }
+    for (; at < end; at += kTileLanes) most[0] = V::Max(most[0], V::Load(at));
+    V max = V::Max(V::Max(most[0], most[1]), V::Max(most[2], most[3]));
     if constexpr (kPairs) max = V::Max(max, O::SwapHalves(max));
     const V kept = p.first ? V::Zero() : Exp2Vec(V::Sub(before, max));
     V page = V::Zero();

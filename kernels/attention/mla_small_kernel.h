@@ -1,0 +1,164 @@
+// Latent attention of up to 8 heads to a bf16 cache, for instruction sets with 32 registers. Scores
+// want float32 keys: 16 tokens of them lie in the first-level cache, and while they are multiplied,
+// the next 16 are turned and take their place. Mixtures turn the values in registers, once for all
+// heads. What is computed, in which order, is what tile.h does with a page.
+#pragma once
+
+#include "kernels/attention/mla.h"
+#include "kernels/attention/page_feed.h"
+#include "kernels/attention/tile_scores.h"
+#include "kernels/attention/tile_weights.h"
+
+namespace conclave::kernels {
+
+template <class O>
+struct MlaSmallKernel {
+  using V = typename O::V;
+  static constexpr int kRows = 8;
+  static constexpr int kBlockTokens = 16;
+  static constexpr int kStep = 32;  // values that are turned at once
+
+  // What is read after a page.
+  struct Next {
+    const uint16_t* keys = nullptr;
+    int tokens = 0;
+  };
+
+  // Scores of the 16 tokens at `from`, of which `keys` holds all but the last kStep channels in
+  // float32. Those are turned first, then, where the channels just read lay, the ones of the 16
+  // tokens at `next`. Channels go first, tokens next: then, at a width of 160, few stores lie 4 KB
+  // from the loads of the same time, which would hold these up. `ahead`: kStep bytes a step.
+  template <int S>
+  static void Scores(const uint16_t* from, float* keys, int width, const float* q,
+                     const uint16_t* next, const uint8_t* ahead, float* out) {
+    const int stride = S > 0 ? S : width;
+    V acc[kBlockTokens];
+#pragma GCC unroll 16
+    for (int j = 0; j < kBlockTokens; ++j) acc[j] = V::Zero();
+    const uint16_t* turned = from + stride - kStep;
+    float* to = keys + stride - kStep;
+    for (int c = 0; c < stride; c += kStep) {
+      for (int t = 0; t < kStep / 2; ++t, q += kTileLanes) {
+        const V x = V::Load(q);
+        const float* pair = keys + c + 2 * t;
+#pragma GCC unroll 16
+        for (int j = 0; j < kBlockTokens; ++j)
+          acc[j] = V::Fma(O::SetPair(pair + j * stride), x, acc[j]);
+        O::SplitBf16(turned + t * stride, to + t * stride);
+        __builtin_prefetch(ahead, 0, 2);
+        ahead += kStep;
+      }
+      turned = next + c;
+      to = keys + c;
+    }
+#pragma GCC unroll 16
+    for (int j = 0; j < kBlockTokens; j += 2)
+      O::PairSums(acc[j], acc[j + 1]).Store(out + j * kRows);
+  }
+
+  // Fetches a little with every step.
+  struct Fetch {
+    const uint8_t* ahead;
+    int64_t bytes;
+    [[gnu::always_inline]] inline void Step() {
+      __builtin_prefetch(ahead, 0, 2);
+      ahead += bytes;
+    }
+  };
+
+  // mix = mix * keep + sum over tokens of weight * value, kStep channels at a time.
+  static void Mix(const MlaSplitParams& p, const uint16_t* page, int tokens, bool first,
+                  const float* weights, const float* keep, Fetch fetch) {
+    const int width = p.shape.latent + p.shape.rope;
+    for (int c = 0; c < p.shape.latent; c += kStep) {
+      V acc[kRows][2];
+      float* mix = p.mix + c;
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) {
+        acc[r][0] = acc[r][1] = V::Zero();
+        if (first || r >= p.heads) continue;
+        const V kept = V::Set1(keep[r]);
+        acc[r][0] = V::Mul(V::Load(mix + r * p.shape.latent), kept);
+        acc[r][1] = V::Mul(V::Load(mix + r * p.shape.latent + kTileLanes), kept);
+      }
+      const uint16_t* value = page + c;
+      const float* weight = weights;
+      for (int t = 0; t < tokens; ++t, value += width, weight += kRows) {
+        V v[2];
+        V::DecodeBf16(reinterpret_cast<const uint8_t*>(value), v);
+        fetch.Step();
+#pragma GCC unroll 8
+        for (int r = 0; r < kRows; ++r) {
+          const V x = V::Set1(weight[r]);
+          acc[r][0] = V::Fma(x, v[0], acc[r][0]);
+          acc[r][1] = V::Fma(x, v[1], acc[r][1]);
+        }
+      }
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) {
+        if (r >= p.heads) continue;
+        acc[r][0].Store(mix + r * p.shape.latent);
+        acc[r][1].Store(mix + r * p.shape.latent + kTileLanes);
+      }
+    }
+  }
+
+  static const uint16_t* Values(const uint8_t* bytes) {
+    return reinterpret_cast<const uint16_t*>(bytes);
+  }
+
+  // Scores of a page [tokens, 8].
+  static void PageScores(const MlaSplitParams& p, const uint16_t* page, int tokens, Next next,
+                         const uint8_t* ahead, float* out) {
+    MlaPages& pages = *p.pages;
+    const int width = p.shape.latent + p.shape.rope;
+    const int64_t block_values = kBlockTokens * width;
+    for (int t = 0; t < tokens; t += kBlockTokens) {
+      const uint16_t* keys = page + static_cast<int64_t>(t) * width;
+      const int count = tokens - t < kBlockTokens ? tokens - t : kBlockTokens;
+      if (count < kBlockTokens) {
+        for (int i = 0; i < count * width; i += kStep) O::SplitBf16(keys + i, pages.buffer + i);
+        const TileParams tile{
+            .keys = pages.buffer, .stride = width, .tokens = count, .width = width, .q = p.q};
+        TileScores<O>::template All<TileLanes::kEightPairs>(tile, out + t * kRows);
+        pages.ready = nullptr;
+        continue;
+      }
+      if (pages.ready != reinterpret_cast<const uint8_t*>(keys)) {
+        for (int i = 0; i < kBlockTokens * width; i += width) {
+          for (int c = 0; c < width - kStep; c += kStep)
+            O::SplitBf16(keys + i + c, pages.buffer + i + c);
+        }
+      }
+      const int left = t + kBlockTokens < tokens ? tokens - t - kBlockTokens : next.tokens;
+      const uint16_t* later = t + kBlockTokens < tokens ? keys + block_values : next.keys;
+      const bool whole = left >= kBlockTokens;
+      if (width == kTileStrides[0]) {
+        Scores<kTileStrides[0]>(keys, pages.buffer, width, p.q, whole ? later : keys,
+                                ahead + t * width, out + t * kRows);
+      } else {
+        Scores<0>(keys, pages.buffer, width, p.q, whole ? later : keys, ahead + t * width,
+                  out + t * kRows);
+      }
+      pages.ready = whole ? reinterpret_cast<const uint8_t*>(later) : nullptr;
+    }
+  }
+
+  // One page. `ahead` is fetched into the second-level cache meanwhile, half of it with the scores,
+  // evenly: more lines at once than the cache can wait for would hold up everything.
+  static void Page(const MlaSplitParams& p, const uint8_t* bytes, int tokens, bool first, Next next,
+                   const uint8_t* ahead) {
+    alignas(64) float weights[(kTileTokens + 1) * kRows], keep[kTileLanes];
+    const int64_t width = p.shape.latent + p.shape.rope;
+    const uint16_t* page = Values(bytes);
+    if (ahead == nullptr) ahead = bytes;
+    PageScores(p, page, tokens, next, ahead, weights);
+    const TileParams tile{
+        .tokens = tokens, .rows = p.heads, .first = first, .max = p.max, .sum = p.sum};
+    TileWeights<O>::template Run<TileLanes::kEightPairs>(tile, weights, keep);
+    Mix(p, page, tokens, first, weights, keep,
+        {ahead + kTileTokens * width, kStep * width / p.shape.latent});
+  }
+};
+
+}  // namespace conclave::kernels

@@ -5,7 +5,9 @@
 #include <utility>
 
 #include "kernels/attention/mla_isa.h"
+#include "kernels/attention/mla_large_kernel.h"
 #include "kernels/attention/mla_small_kernel.h"
+#include "kernels/attention/mla_walk.h"
 #include "kernels/attention/page_feed.h"
 #include "kernels/attention/tile.h"
 #include "kernels/base/dtypes.h"
@@ -15,26 +17,6 @@ namespace conclave::kernels {
 template <class O>
 struct MlaKernel {
   using V = typename O::V;
-
-  static const uint8_t* Page(const MlaSplitParams& p, const MlaSpan& span, int64_t page) {
-    return p.kv + span.pages[page] * p.page_stride;
-  }
-  static int Tokens(const MlaSpan& span, int64_t begin) {
-    return static_cast<int>(span.end - begin < kMlaPageTokens ? span.end - begin : kMlaPageTokens);
-  }
-  // The page that this thread reads `distance` pages after the one at `begin`, or null.
-  static const uint8_t* Later(const MlaSplitParams& p, int64_t begin, int distance, int* tokens) {
-    const int64_t at = begin + distance * kMlaPageTokens;
-    if (at < p.span.end) {
-      *tokens = Tokens(p.span, at);
-      return Page(p, p.span, at / kMlaPageTokens);
-    }
-    const int64_t rest = (p.span.end - begin + kMlaPageTokens - 1) / kMlaPageTokens;
-    const int64_t next = p.next.begin + (distance - rest) * kMlaPageTokens;
-    if (next >= p.next.end) return nullptr;
-    *tokens = Tokens(p.next, next);
-    return Page(p, p.next, next / kMlaPageTokens);
-  }
 
   template <TileLanes L, class Feed>
   static void Attend(const MlaSplitParams& p, const float* kv, int64_t stride, int64_t begin,
@@ -58,25 +40,41 @@ struct MlaKernel {
     }
   }
 
-  // Starts to fetch what a thread reads first, which nothing before it did.
-  static void FetchFirst(const MlaSplitParams& p, int pages) {
-    for (int distance = 0; distance < pages; ++distance) {
-      int tokens = 0;
-      const uint8_t* page = Later(p, p.span.begin, distance, &tokens);
-      for (int64_t i = 0; page != nullptr && i < tokens * p.shape.TokenBytes(); i += 64)
-        __builtin_prefetch(page + i, 0, 2);
+  static void RunSmall(const MlaSplitParams& p) {
+    using Small = MlaSmallKernel<O>;
+    if (p.pages->ready == nullptr) MlaWalk::FetchFirst(p, 2);
+    for (int64_t begin = p.span.begin; begin < p.span.end; begin += kMlaPageTokens) {
+      int tokens = 0, next_tokens = 0, unused = 0;
+      const uint8_t* page = MlaWalk::Later(p, begin, 0, &tokens);
+      const uint8_t* next = MlaWalk::Later(p, begin, 1, &next_tokens);
+      Small::Page(p, page, tokens, begin == p.span.begin, {Small::Values(next), next_tokens},
+                  MlaWalk::Later(p, begin, 2, &unused));
     }
   }
 
-  static void RunSmall(const MlaSplitParams& p) {
-    using Small = MlaSmallKernel<O>;
-    if (p.pages->ready == nullptr) FetchFirst(p, 2);
+  static void RunLarge(const MlaSplitParams& p) {
+    using Large = MlaLargeKernel<O>;
+    constexpr int64_t kPageBytes = 2 * Large::kPageValues;
+    bool fresh = p.pages->ready == nullptr;
+    if (fresh) MlaWalk::FetchFirst(p, 1);
     for (int64_t begin = p.span.begin; begin < p.span.end; begin += kMlaPageTokens) {
       int tokens = 0, next_tokens = 0, unused = 0;
-      const uint8_t* page = Later(p, begin, 0, &tokens);
-      const uint8_t* next = Later(p, begin, 1, &next_tokens);
-      Small::Page(p, page, tokens, begin == p.span.begin, {Small::Values(next), next_tokens},
-                  Later(p, begin, 2, &unused));
+      const uint8_t* page = MlaWalk::Later(p, begin, 0, &tokens);
+      const uint8_t* next = MlaWalk::Later(p, begin, 1, &next_tokens);
+      const uint8_t* far = MlaWalk::Later(p, begin, 2, &unused);
+      if (tokens < kMlaPageTokens) {
+        float* floats = p.pages->buffer + kMlaPageTokens * Large::kWidth;
+        PageCopy<O>::Run(p.shape, page, tokens, floats, Large::kWidth, true);
+        auto feed = FetchFeed<2>::Of(next, 0, next_tokens * p.shape.TokenBytes());
+        Attend<TileLanes::kSixteen>(p, floats, Large::kWidth, begin, tokens, feed);
+        fresh = false;
+        continue;
+      }
+      const uint8_t* near = next != nullptr ? next : page;
+      Large::Page(p, page, begin == p.span.begin, next_tokens == kMlaPageTokens ? next : nullptr,
+                  fresh ? near : near + kPageBytes / 2, fresh ? 64 : 32,
+                  far != nullptr ? far : page);
+      fresh = false;
     }
   }
 
@@ -87,13 +85,15 @@ struct MlaKernel {
     const int64_t stride = MlaPageStride(p.shape), page_floats = kMlaPageTokens * stride;
     if constexpr (L == TileLanes::kEightPairs && O::kManyRegisters) {
       if (MlaSplitOrder(p.shape)) return RunSmall(p);
+    } else if constexpr (O::kManyRegisters) {
+      if (MlaLargeKernel<O>::Serves(p)) return RunLarge(p);
     }
     const bool fed = MlaSplitOrder(p.shape) && stride == width;
     for (int64_t begin = p.span.begin; begin < p.span.end; begin += kMlaPageTokens) {
       int tokens = 0, later_tokens = 0, unused = 0;
-      const uint8_t* page = Later(p, begin, 0, &tokens);
-      const uint8_t* later = Later(p, begin, 1, &later_tokens);
-      const uint8_t* ahead = Later(p, begin, 2, &unused);
+      const uint8_t* page = MlaWalk::Later(p, begin, 0, &tokens);
+      const uint8_t* later = MlaWalk::Later(p, begin, 1, &later_tokens);
+      const uint8_t* ahead = MlaWalk::Later(p, begin, 2, &unused);
       float* current = pages.buffer + pages.current * page_floats;
       float* other = pages.buffer + (1 - pages.current) * page_floats;
       if (pages.ready != page || pages.ready_tokens < tokens)
@@ -120,12 +120,12 @@ struct MlaKernel {
   static void RunOn(const MlaSplitParams& p) {
     if (p.shape.type != KvType::kF32) return RunTurned<L>(p);
     for (int64_t begin = p.span.begin; begin < p.span.end; begin += kMlaPageTokens) {
-      const uint8_t* page = Page(p, p.span, begin / kMlaPageTokens);
+      const uint8_t* page = MlaWalk::Page(p, p.span, begin / kMlaPageTokens);
       int tokens = 0;
-      const uint8_t* later = Later(p, begin, 1, &tokens);
+      const uint8_t* later = MlaWalk::Later(p, begin, 1, &tokens);
       auto feed = FetchFeed<4>::Of(later, 0, tokens * p.shape.TokenBytes());
       Attend<L>(p, reinterpret_cast<const float*>(page), p.shape.latent + p.shape.rope, begin,
-                Tokens(p.span, begin), feed);
+                MlaWalk::Tokens(p.span, begin), feed);
     }
   }
 

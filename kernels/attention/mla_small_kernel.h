@@ -5,6 +5,7 @@
 #pragma once
 
 #include "kernels/attention/mla.h"
+#include "kernels/attention/mla_mix.h"
 #include "kernels/attention/page_feed.h"
 #include "kernels/attention/tile_scores.h"
 #include "kernels/attention/tile_weights.h"
@@ -56,53 +57,6 @@ struct MlaSmallKernel {
       O::PairSums(acc[j], acc[j + 1]).Store(out + j * kRows);
   }
 
-  // Fetches a little with every step.
-  struct Fetch {
-    const uint8_t* ahead;
-    int64_t bytes;
-    [[gnu::always_inline]] inline void Step() {
-      __builtin_prefetch(ahead, 0, 2);
-      ahead += bytes;
-    }
-  };
-
-  // mix = mix * keep + sum over tokens of weight * value, kStep channels at a time.
-  static void Mix(const MlaSplitParams& p, const uint16_t* page, int tokens, bool first,
-                  const float* weights, const float* keep, Fetch fetch) {
-    const int width = p.shape.latent + p.shape.rope;
-    for (int c = 0; c < p.shape.latent; c += kStep) {
-      V acc[kRows][2];
-      float* mix = p.mix + c;
-#pragma GCC unroll 8
-      for (int r = 0; r < kRows; ++r) {
-        acc[r][0] = acc[r][1] = V::Zero();
-        if (first || r >= p.heads) continue;
-        const V kept = V::Set1(keep[r]);
-        acc[r][0] = V::Mul(V::Load(mix + r * p.shape.latent), kept);
-        acc[r][1] = V::Mul(V::Load(mix + r * p.shape.latent + kTileLanes), kept);
-      }
-      const uint16_t* value = page + c;
-      const float* weight = weights;
-      for (int t = 0; t < tokens; ++t, value += width, weight += kRows) {
-        V v[2];
-        V::DecodeBf16(reinterpret_cast<const uint8_t*>(value), v);
-        fetch.Step();
-#pragma GCC unroll 8
-        for (int r = 0; r < kRows; ++r) {
-          const V x = V::Set1(weight[r]);
-          acc[r][0] = V::Fma(x, v[0], acc[r][0]);
-          acc[r][1] = V::Fma(x, v[1], acc[r][1]);
-        }
-      }
-#pragma GCC unroll 8
-      for (int r = 0; r < kRows; ++r) {
-        if (r >= p.heads) continue;
-        acc[r][0].Store(mix + r * p.shape.latent);
-        acc[r][1].Store(mix + r * p.shape.latent + kTileLanes);
-      }
-    }
-  }
-
   static const uint16_t* Values(const uint8_t* bytes) {
     return reinterpret_cast<const uint16_t*>(bytes);
   }
@@ -144,8 +98,7 @@ struct MlaSmallKernel {
     }
   }
 
-  // One page. `ahead` is fetched into the second-level cache meanwhile, half of it with the scores,
-  // evenly: more lines at once than the cache can wait for would hold up everything.
+  // One page. `ahead` is fetched into the second-level cache meanwhile, half of it with the scores.
   static void Page(const MlaSplitParams& p, const uint8_t* bytes, int tokens, bool first, Next next,
                    const uint8_t* ahead) {
     alignas(64) float weights[(kTileTokens + 1) * kRows], keep[kTileLanes];
@@ -156,8 +109,18 @@ struct MlaSmallKernel {
     const TileParams tile{
         .tokens = tokens, .rows = p.heads, .first = first, .max = p.max, .sum = p.sum};
     TileWeights<O>::template Run<TileLanes::kEightPairs>(tile, weights, keep);
-    Mix(p, page, tokens, first, weights, keep,
-        {ahead + kTileTokens * width, kStep * width / p.shape.latent});
+    MixFetch fetch{ahead + kTileTokens * width, kStep * width / p.shape.latent};
+    for (int c = 0; c < p.shape.latent; c += kMixChannels) {
+      const MixParams mix{.width = width,
+                          .tokens = tokens,
+                          .rows = p.heads,
+                          .first = first,
+                          .weights = weights,
+                          .keep = keep,
+                          .mix = p.mix + c,
+                          .mix_stride = p.shape.latent};
+      MlaMix<O, kRows>::template FromBf16<false>(mix, page + c, nullptr, fetch);
+    }
   }
 };
 

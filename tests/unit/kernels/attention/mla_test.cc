@@ -132,6 +132,23 @@ TEST(Mla, RealShapes) {
   }
 }
 
+// Whole pages follow whole pages, the last one of a split is announced or not, and some lanes have
+// no head.
+TEST(Mla, ManyWholePages) {
+  for (const auto& [heads, latent, rope] :
+       {std::tuple{11, 512, 64}, std::tuple{16, 512, 64}, std::tuple{5, 128, 32}}) {
+    for (int64_t tokens : {64, 128, 640, 655}) {
+      const Case c(KvType::kBf16, heads, latent, rope, tokens);
+      const std::vector<float> first = c.Attend(Isa::kPortable);
+      for (Isa isa : SupportedIsas()) {
+        EXPECT_TRUE(SameBits(c.Attend(isa), first)) << IsaName(isa) << " " << tokens;
+        EXPECT_TRUE(SameBits(c.Attend(isa, true), first)) << IsaName(isa) << " " << tokens;
+        EXPECT_TRUE(SameBits(c.Attend(isa, false, false), first)) << IsaName(isa) << " " << tokens;
+      }
+    }
+  }
+}
+
 TEST(Mla, AHeadDoesNotDependOnTheOthers) {
   for (int heads : {8, 16}) {
     Case c(KvType::kF32, heads, 16, 4, 150);

@@ -10,7 +10,7 @@ namespace conclave::kernels::avx512 {
 struct Vec {
   static constexpr int kLanes = 16;
   static constexpr int kAccumulators = 20;  // of a register block that also decodes
-  static constexpr int kFusedRows = 16;     // more rows share a decoded block
+  static constexpr int kFusedRows = 8;      // more rows share a decoded block
   __m512 v;
 
   static Vec Zero() { return {_mm512_setzero_ps()}; }

@@ -1,99 +1,85 @@
-// Many rows: a block of T tiles is decoded once into the first-level cache and multiplied with all
-// rows.
+// Many rows: the first of them meet a block of weights while it is decoded, in registers and into
+// the first-level cache, where it waits for the others.
 #pragma once
 
-#include "kernels/gemm/gemm_blocks.h"
+#include "kernels/gemm/gemm_block_sums.h"
 
 namespace conclave::kernels {
 
 template <class V, WeightType kType>
-struct GemmManyRows : GemmBlocks<V, kType> {
+struct GemmManyRows {
   using Blocks = GemmBlocks<V, kType>;
-  using Blocks::kGroup;
+  using Sums = GemmBlockSums<V, kType>;
+  static constexpr int kGroup = Blocks::kGroup;
   static constexpr int kRows = 6;  // of a register block
-
-  // A decoded block.
+  // The same while decoding.
   template <int T>
-  struct Block {
-    int index;    // k block
-    int k_begin;  // first input channel
-    int k_count;
-    alignas(64) float w[kKBlock][T * kTile];
-    // Of the groups of a tile that hold irregular codes: how many, their first input channels from
-    // k_begin, what 4 input channels lack.
-    int corrections[T];
-    int correction_at[T][kKBlock / 4];
-    alignas(64) float correction[T][kKBlock][kTile];
-  };
+  static constexpr int kFirstRows = V::kAccumulators / T < kRows ? V::kAccumulators / T : kRows;
 
   template <int T>
-  static void Expand(const PackedMatrix& m, int panel, int tile, int index, Block<T>* block) {
-    const auto [data, stride] = Blocks::At(m, panel, tile);
-    const auto span = Blocks::BlockSpan(m, panel, index);
-    block->index = index;
-    block->k_begin = span.begin * kGroup;
-    block->k_count = (span.end * kGroup < m.k ? span.end * kGroup : m.k) - block->k_begin;
-    for (int t = 0; t < T; ++t) block->corrections[t] = 0;
-    float* out = block->w[0];
-    for (int g = span.begin; g < span.end; ++g) {
-      const uint8_t* group = data + g * stride;
+  using Block = GemmDecodedBlock<V, kType, T>;
+
+  // R rows, and the block's weights for the others.
+  template <int R, int T>
+  static void DecodeAndMultiply(const GemmParams& p, Block<T>& block, int row, int first_tile,
+                                GemmBlockFetch& shared_fetch) {
+    GemmBlockFetch fetch = shared_fetch;
+    const float *x[R], *xk[R];
+    Sums::Pointers(p, block, row, x);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) xk[r] = x[r];
+    V acc[R][T];
+    Sums::Clear(acc);
+    const uint8_t* group = block.data;
+    float* to = block.w[0];
+    const auto decode = [&](int t, V* w) __attribute__((always_inline)) {
+      __builtin_prefetch(group + t * 64 + 1024);
+      Blocks::Decode(group + t * 64, w);
+#pragma GCC unroll 4
+      for (int j = 0; j < kGroup; ++j) w[j].Store(to + j * T * kTile + t * kTile);
+    };
+    const int whole = block.k_count / kGroup;
+    for (int g = 0; g < whole; ++g, group += block.stride, to += kGroup * T * kTile) {
 #pragma GCC unroll 4
       for (int t = 0; t < T; ++t) {
-        __builtin_prefetch(group + t * 64 + 1024);
         V w[kGroup];
-        Blocks::Decode(group + t * 64, w);
+        decode(t, w);
+        if (t % 2 == 0) fetch.Line();
+#pragma GCC unroll 4
         for (int j = 0; j < kGroup; ++j)
-          w[j].Store(out + ((g - span.begin) * kGroup + j) * T * kTile + t * kTile);
+#pragma GCC unroll 8
+          for (int r = 0; r < R; ++r) acc[r][t] = V::FmaAll(xk[r] + j, w[j], acc[r][t]);
       }
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) xk[r] += kGroup;
     }
-    if constexpr (Blocks::kFp8) {
-      for (uint32_t flags = span.irregular; flags != 0; flags &= flags - 1) {
-        const int group = __builtin_ctz(flags), k = group * kGroup;
-        for (int t = 0; t < T; ++t) {
-          if (!V::AnyIrregularFp8(data + (span.begin + group) * stride + t * 64)) continue;
-          const int at = block->corrections[t]++;
-          block->correction_at[t][at] = k;
-          for (int j = 0; j < kGroup; ++j)
-            V::CorrectFp8(V::Load(block->w[k + j] + t * kTile))
-                .Store(block->correction[t][at * kGroup + j]);
+    fetch.lines -= whole * ((T + 1) / 2);
+    shared_fetch = fetch;
+    if (const int last = block.k_count % kGroup; last != 0) {  // at the end of the row only
+#pragma GCC unroll 4
+      for (int t = 0; t < T; ++t) {
+        V w[kGroup];
+        decode(t, w);
+#pragma GCC unroll 4
+        for (int j = 0; j + 1 < kGroup; ++j) {
+          if (j == last) break;
+#pragma GCC unroll 8
+          for (int r = 0; r < R; ++r) acc[r][t] = V::FmaAll(xk[r] + j, w[j], acc[r][t]);
         }
       }
     }
+    Sums::Finish(p, block, row, first_tile, x, acc);
   }
 
-  // Brings the next block into the second-level cache while this one is multiplied, a line every
-  // few multiply-adds: all at once they would wait for the memory.
-  struct Fetch {
-    const uint8_t* at;
-    int64_t step;  // bytes from line to line
-    int lines;     // left
-
-    void Line() {
-      __builtin_prefetch(at, 0, 2);
-      at += step;
-    }
-  };
-  template <int T>
-  static Fetch NextBlock(const PackedMatrix& m, int panel, int tile, int index) {
-    const auto [data, stride] = Blocks::At(m, panel, tile);
-    const auto span = Blocks::BlockSpan(m, panel, index);
-    return {.at = data + span.end * stride,
-            .step = T * kTile * 4 == stride ? 64 : stride,
-            .lines = Blocks::kBlockGroups * T};
-  }
-
-  // Adds the product of R rows and the block to the output; the first block starts it.
+  // R rows of the others.
   template <int R, int T, bool kFetch>
   static void Multiply(const GemmParams& p, const Block<T>& block, int row, int first_tile,
-                       Fetch& shared_fetch) {
-    Fetch fetch = shared_fetch;
+                       GemmBlockFetch& shared_fetch) {
+    GemmBlockFetch fetch = shared_fetch;
     const float* x[R];
-    for (int r = 0; r < R; ++r) x[r] = p.x + p.XRow(row + r) * p.x_stride + block.k_begin;
+    Sums::Pointers(p, block, row, x);
     V acc[R][T];
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-      for (int t = 0; t < T; ++t) acc[r][t] = V::Zero();
+    Sums::Clear(acc);
     const auto step = [&](const float* w, int k) __attribute__((always_inline)) {
       V wk[T];
 #pragma GCC unroll 4
@@ -116,38 +102,13 @@ struct GemmManyRows : GemmBlocks<V, kType> {
       fetch.lines -= block.k_count / 2;
       shared_fetch = fetch;
     }
-    if constexpr (Blocks::kFp8) {
-#pragma GCC unroll 4
-      for (int t = 0; t < T; ++t) {
-        for (int c = 0; c < block.corrections[t]; ++c) {
-          const int at = block.correction_at[t][c];
-          for (int j = 0; j < kGroup && at + j < block.k_count; ++j) {
-            const V lacks = V::Load(block.correction[t][c * kGroup + j]);
-#pragma GCC unroll 8
-            for (int r = 0; r < R; ++r) acc[r][t] = V::Fma(V::Set1(x[r][at + j]), lacks, acc[r][t]);
-          }
-        }
-      }
-    }
-    V scale[T];
-#pragma GCC unroll 4
-    for (int t = 0; t < T; ++t) scale[t] = Blocks::Scale(p.w, first_tile + t, block.index);
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-      float* out = p.Out(row + r, first_tile * kTile);
-#pragma GCC unroll 4
-      for (int t = 0; t < T; ++t) {
-        const V before = block.index == 0 ? V::Zero() : V::Load(out + t * kTile);
-        V::Fma(Blocks::RowScale(p, row + r, block.index, scale[t]), acc[r][t], before)
-            .Store(out + t * kTile);
-      }
-    }
+    Sums::Finish(p, block, row, first_tile, x, acc);
   }
 
   // At most R rows.
   template <int R, int T>
   static void UpTo(const GemmParams& p, const Block<T>& block, int row, int rows, int first_tile,
-                   Fetch& fetch) {
+                   GemmBlockFetch& fetch) {
     if (rows == R) {
       return fetch.lines > 0 ? Multiply<R, T, true>(p, block, row, first_tile, fetch)
                              : Multiply<R, T, false>(p, block, row, first_tile, fetch);
@@ -155,18 +116,21 @@ struct GemmManyRows : GemmBlocks<V, kType> {
     if constexpr (R > 1) UpTo<R - 1, T>(p, block, row, rows, first_tile, fetch);
   }
 
-  // T whole tiles of a panel, rows [row_begin, row_begin + rows).
+  // T whole tiles of a panel, rows [row_begin, row_begin + rows), more than kFirstRows<T>.
   template <int T>
   static void Run(const GemmParams& p, int row_begin, int rows, int panel, int tile) {
     Block<T> block;
     const int first_tile = panel * kPanelTiles + tile;
-    const int pieces = (rows + kRows - 1) / kRows;  // of nearly equal size
-    const int smaller = rows / pieces, larger = rows % pieces;
+    const int left = rows - kFirstRows<T>;
+    const int pieces = (left + kRows - 1) / kRows;  // of nearly equal size
+    const int smaller = left / pieces, larger = left % pieces;
     for (int index = 0; index < p.w.k_blocks(); ++index) {
-      Expand<T>(p.w, panel, tile, index, &block);
-      Fetch fetch = NextBlock<T>(p.w, panel, tile, index);
+      block.Begin(p.w, panel, tile, index);
+      GemmBlockFetch fetch(block);
+      DecodeAndMultiply<kFirstRows<T>, T>(p, block, row_begin, first_tile, fetch);
+      int row = row_begin + kFirstRows<T>;
       // The first `larger` pieces have one row more.
-      for (int piece = 0, row = row_begin; piece < pieces; ++piece) {
+      for (int piece = 0; piece < pieces; ++piece) {
         const int count = smaller + (piece < larger);
         UpTo<kRows, T>(p, block, row, count, first_tile, fetch);
         row += count;

@@ -63,20 +63,21 @@ class Attend {
 
   // `next` is what this worker does afterwards, or row -1.
   void RunSplit(Worker& worker, Unit unit, Unit next, float* partial) const {
+    const kernels::MlaSplitParams params = {.shape = shape_,
+                                            .heads = heads_,
+                                            .kv = ctx_.cache.PageLayer(0, layer_),
+                                            .page_stride = ctx_.cache.PageBytes(),
+                                            .span = Span(unit),
+                                            .next = next.row < 0 ? kernels::MlaSpan{} : Span(next),
+                                            .q = worker.query,
+                                            .pages = &worker.pages,
+                                            .max = partial,
+                                            .sum = partial + MlaLanes(heads_),
+                                            .mix = partial + 2 * MlaLanes(heads_)};
+    if (worker.packed < 0) kernels::MlaFetch(params);
     if (worker.packed != unit.row) PackQuery(unit.row, worker.query);
     worker.packed = unit.row;
-    kernels::MlaSplit({.shape = shape_,
-                       .heads = heads_,
-                       .kv = ctx_.cache.PageLayer(0, layer_),
-                       .page_stride = ctx_.cache.PageBytes(),
-                       .span = Span(unit),
-                       .next = next.row < 0 ? kernels::MlaSpan{} : Span(next),
-                       .q = worker.query,
-                       .pages = &worker.pages,
-                       .max = partial,
-                       .sum = partial + MlaLanes(heads_),
-                       .mix = partial + 2 * MlaLanes(heads_)},
-                      ctx_.isa);
+    kernels::MlaSplit(params, ctx_.isa);
   }
 
   void Merge(float* into, const float* parts, int count, int head_begin, int head_end) const {

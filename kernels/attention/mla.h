@@ -3,8 +3,8 @@
 // Prompts use keys and values expanded from the latents.
 //
 // Order (law 1): a row's context is cut into splits of kMlaSplitTokens, each cut into pages of
-// kMlaPageTokens; pages are taken in order with the online softmax, splits are merged in order. Both
-// cuts depend on positions alone. Scores and their maxima are in units of log2.
+// kMlaPageTokens; pages are taken in order with the online softmax, splits are merged in order.
+// Both cuts depend on positions alone. Scores and their maxima are in units of log2.
 #pragma once
 
 #include <cstdint>
@@ -99,6 +99,9 @@ constexpr int64_t MlaPartialFloats(int heads, int latent) {
   return 2 * static_cast<int64_t>(MlaLanes(heads)) + static_cast<int64_t>(heads) * latent;
 }
 void MlaSplit(const MlaSplitParams& params, Isa isa);
+// Starts to fetch what MlaSplit reads first; for a thread's first split, before its query is
+// packed.
+void MlaFetch(const MlaSplitParams& params);
 
 // Merges the results of later splits into the result of the ones before, in order, for heads
 // [head_begin, head_end). Results are laid out as MlaPartialFloats() says.

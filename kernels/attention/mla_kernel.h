@@ -42,7 +42,6 @@ struct MlaKernel {
 
   static void RunSmall(const MlaSplitParams& p) {
     using Small = MlaSmallKernel<O>;
-    if (p.pages->ready == nullptr) MlaWalk::FetchFirst(p, 2);
     for (int64_t begin = p.span.begin; begin < p.span.end; begin += kMlaPageTokens) {
       int tokens = 0, next_tokens = 0, unused = 0;
       const uint8_t* page = MlaWalk::Later(p, begin, 0, &tokens);
@@ -56,7 +55,6 @@ struct MlaKernel {
     using Large = MlaLargeKernel<O>;
     constexpr int64_t kPageBytes = 2 * Large::kPageValues;
     bool fresh = p.pages->ready == nullptr;
-    if (fresh) MlaWalk::FetchFirst(p, 1);
     for (int64_t begin = p.span.begin; begin < p.span.end; begin += kMlaPageTokens) {
       int tokens = 0, next_tokens = 0, unused = 0;
       const uint8_t* page = MlaWalk::Later(p, begin, 0, &tokens);

@@ -10,20 +10,36 @@ namespace {
 
 constexpr float kLog2e = 1.44269504088896341f;
 
-// Channels base .. of one head's query, which starts at `out`.
+// Where the packed channel `at` of a part of a query comes from.
+template <bool kSplit>
+constexpr int Source(int at) {
+  return kSplit ? at / 32 * 32 + 2 * (at % 16) + at / 16 % 2 : at;
+}
+
+// `count` channels of R heads, from channel `base` on. Channel by channel: written in order, and
+// what is read stays in the first-level cache.
+template <bool kPairs, bool kSplit, int R>
+void PackChannels(const float* q, int64_t stride, int rows, int count, int base, float scale,
+                  float* out) {
+  const int heads = R > 0 ? R : rows;
+  for (int at = 0; at < count; ++at) {
+    const int to = base + at;
+    const float* from = q + Source<kSplit>(at);
+    float* lanes = kPairs ? out + to / 2 * kTileLanes + to % 2 : out + to * kTileLanes;
+    for (int h = 0; h < heads; ++h) lanes[kPairs ? 2 * h : h] = from[h * stride] * scale;
+  }
+}
+
+// Heads head .. head + rows of a query, which share a vector of lanes.
 template <bool kPairs, bool kSplit>
-void PackRow(const float* q, int count, int base, float scale, float* out) {
-  const auto put = [&](int at, float value) {
-    out[kPairs ? at / 2 * kTileLanes + at % 2 : at * kTileLanes] = value * scale;
-  };
-  if constexpr (!kSplit) {
-    for (int d = 0; d < count; ++d) put(base + d, q[d]);
-    return;
-  }
-  for (int d = 0; d < count; d += 32) {
-    for (int i = 0; i < 16; ++i) put(base + d + i, q[d + 2 * i]);
-    for (int i = 0; i < 16; ++i) put(base + d + 16 + i, q[d + 2 * i + 1]);
-  }
+void PackHeads(const MlaQueryParams& p, int head, int rows, float* out) {
+  constexpr int kAll = kPairs ? kTileLanes / 2 : kTileLanes;
+  const auto pack =
+      rows == kAll ? PackChannels<kPairs, kSplit, kAll> : PackChannels<kPairs, kSplit, 0>;
+  const int latent = p.shape.latent;
+  const float scale = p.scale * kLog2e;
+  pack(p.q_latent + static_cast<int64_t>(head) * latent, latent, rows, latent, 0, scale, out);
+  pack(p.q_rope + head * p.rope_stride, p.rope_stride, rows, p.shape.rope, latent, scale, out);
 }
 
 }  // namespace
@@ -38,21 +54,16 @@ int64_t MlaPageFloats(const MlaCacheShape& shape) {
 }
 
 void MlaPackQuery(const MlaQueryParams& p) {
-  const int latent = p.shape.latent, rope = p.shape.rope, width = latent + rope;
-  const bool pairs = MlaInPairs(p.heads, width), split = MlaSplitOrder(p.shape);
-  const float scale = p.scale * kLog2e;
+  const int width = p.shape.latent + p.shape.rope;
+  const bool split = MlaSplitOrder(p.shape);
   if (p.heads < MlaLanes(p.heads))
     std::memset(p.out, 0, sizeof(float) * MlaQueryFloats(p.heads, p.shape));
-  for (int h = 0; h < p.heads; ++h) {
-    const float* q_latent = p.q_latent + static_cast<int64_t>(h) * latent;
-    const float* q_rope = p.q_rope + h * p.rope_stride;
-    float* out =
-        pairs ? p.out + 2 * h
-              : p.out + static_cast<int64_t>(h / kTileLanes * kTileLanes) * width + h % kTileLanes;
-    const auto pack = pairs ? (split ? PackRow<true, true> : PackRow<true, false>)
-                            : (split ? PackRow<false, true> : PackRow<false, false>);
-    pack(q_latent, latent, 0, scale, out);
-    pack(q_rope, rope, latent, scale, out);
+  if (MlaInPairs(p.heads, width))
+    return (split ? PackHeads<true, true> : PackHeads<true, false>)(p, 0, p.heads, p.out);
+  for (int head = 0; head < p.heads; head += kTileLanes) {
+    const int rows = p.heads - head < kTileLanes ? p.heads - head : kTileLanes;
+    const auto pack = split ? PackHeads<false, true> : PackHeads<false, false>;
+    pack(p, head, rows, p.out + static_cast<int64_t>(head) * width);
   }
 }
 
@@ -65,10 +76,12 @@ void MlaNormalise(const float* partial, const MlaCacheShape& shape, int heads, i
     const float* mix = partial + 2 * lanes + static_cast<int64_t>(h) * shape.latent;
     float* to = out + static_cast<int64_t>(h) * shape.latent;
     if (split) {
-      for (int c = 0; c < shape.latent; c += 32, mix += 32) {
+      for (int c = 0; c < shape.latent; c += 32, mix += 32, to += 32) {
+        float scaled[32];
+        for (int i = 0; i < 32; ++i) scaled[i] = mix[i] * inverse;
         for (int i = 0; i < 16; ++i) {
-          to[c + 2 * i] = mix[i] * inverse;
-          to[c + 2 * i + 1] = mix[16 + i] * inverse;
+          to[2 * i] = scaled[i];
+          to[2 * i + 1] = scaled[16 + i];
         }
       }
     } else {

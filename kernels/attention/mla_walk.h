@@ -25,15 +25,6 @@ struct MlaWalk {
     *tokens = Tokens(p.next, next);
     return Page(p, p.next, next / kMlaPageTokens);
   }
-  // Starts to fetch what a thread reads first, which nothing before it did.
-  static void FetchFirst(const MlaSplitParams& p, int pages) {
-    for (int distance = 0; distance < pages; ++distance) {
-      int tokens = 0;
-      const uint8_t* page = Later(p, p.span.begin, distance, &tokens);
-      for (int64_t i = 0; page != nullptr && i < tokens * p.shape.TokenBytes(); i += 64)
-        __builtin_prefetch(page + i, 0, 2);
-    }
-  }
 };
 
 }  // namespace conclave::kernels

@@ -20,6 +20,7 @@ struct Forward::Impl {
   float softmax_scale = 1;
   StepRows rows;
   Activations a;
+  StepResult spare;  // memory for the next result
 
   const ModelConfig& config() const { return model->config(); }
   void InitRope();
@@ -148,7 +149,8 @@ StepResult Forward::Impl::Logits(const StepContext& ctx, const std::vector<int>&
                                  const std::vector<float>& norm_weight, const Linear& head,
                                  const float* x) {
   const int64_t hidden = config().hidden_size;
-  StepResult result;
+  StepResult result = std::move(spare);
+  spare = {};
   result.rows = static_cast<int>(wanted.size());
   result.hidden.resize(result.rows * hidden);
   result.logits.resize(static_cast<int64_t>(result.rows) * config().vocab_size);
@@ -177,6 +179,8 @@ Forward::Forward(std::shared_ptr<const Model> model, KvCache& cache, ThreadPool&
   impl_->InitRope();
 }
 Forward::~Forward() = default;
+
+void Forward::Recycle(StepResult&& result) { impl_->spare = std::move(result); }
 
 namespace {
 

@@ -84,6 +84,10 @@ class Forward {
   absl::StatusOr<StepResult> MtpStep(const SequenceChunk& chunk, std::span<const float> hidden,
                                      const StepOptions& options);
 
+  // Takes back a result that was read, so that later steps use its memory. The logits of a large
+  // batch are tens of megabytes, which the system would otherwise have to clear in every step.
+  void Recycle(StepResult&& result);
+
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;

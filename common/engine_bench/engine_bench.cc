@@ -139,7 +139,9 @@ class Bench {
                         .kind = w.prompt() ? RowKind::kPrompt : RowKind::kGenerated,
                         .all_logits = true});
     }
-    return forward_.Step(chunks, {}).status();
+    ASSIGN_OR_RETURN(StepResult result, forward_.Step(chunks, {}));
+    forward_.Recycle(std::move(result));
+    return absl::OkStatus();
   }
 
   // Tokens per second of one round: by the median step, after one that warms up.

@@ -69,7 +69,7 @@ void RunSteps::Step(std::vector<SequencePtr>& running) {
                       .kind = RowKind::kGenerated});
   }
   const SteadyTime started = Now();
-  const auto result = forward_.Step(chunks, {.deadline = After(limits_.step_timeout)});
+  auto result = forward_.Step(chunks, {.deadline = After(limits_.step_timeout)});
   metrics_.step_seconds.Observe(SecondsSince(started));
   if (!result.ok()) {
     LogError("step failed", {{"sequences", plan.decode.size()}, {"why", Message(result.status())}});
@@ -98,6 +98,7 @@ void RunSteps::Step(std::vector<SequencePtr>& running) {
     state_.End(sequence, status);
   }
   running = std::move(next);
+  if (result.ok()) forward_.Recycle(*std::move(result));
 }
 
 absl::StatusOr<SampledToken> RunSteps::Draw(const Sequence& sequence, const StepResult& result,

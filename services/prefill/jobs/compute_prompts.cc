@@ -80,7 +80,7 @@ void ComputePrompts::Step(std::vector<PromptPtr>& computing) {
     }
   };
   const SteadyTime started = Now();
-  const auto result =
+  auto result =
       forward_.Step(chunks, {.deadline = After(limits_.step_timeout), .on_layer_kv = push_layer});
   metrics_.step_seconds.Observe(SecondsSince(started));
   if (!result.ok())
@@ -116,6 +116,7 @@ void ComputePrompts::Step(std::vector<PromptPtr>& computing) {
   }
   next.insert(next.end(), planned_on.begin(), planned_on.end());
   computing = std::move(next);
+  if (result.ok()) forward_.Recycle(*std::move(result));
 }
 
 absl::Status ComputePrompts::Draw(Prompt& prompt, std::span<const float> logits) const {

@@ -279,6 +279,24 @@ TEST_F(ForwardInput, OnlyWantedRowsComeBack) {
   EXPECT_TRUE(silent->logits.empty());
 }
 
+TEST_F(ForwardInput, RecycledMemoryHoldsOnlyTheNewResult) {
+  const SequenceChunk all{.tokens = tokens_, .pages = pages_, .all_logits = true},
+      last{.tokens = tokens_, .pages = pages_};
+  const auto expected = engine_.forward.Step({&last, 1}, {});
+  ASSERT_TRUE(expected.ok());
+  auto larger = engine_.forward.Step({&all, 1}, {});
+  ASSERT_TRUE(larger.ok());
+  ASSERT_GT(larger->rows, 1);
+  const float* memory = larger->logits.data();
+  engine_.forward.Recycle(*std::move(larger));
+  const auto again = engine_.forward.Step({&last, 1}, {});
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(again->logits.data(), memory);
+  EXPECT_EQ(again->rows, 1);
+  EXPECT_EQ(again->logits, expected->logits);
+  EXPECT_EQ(again->hidden, expected->hidden);
+}
+
 // An error of the experts is the step's error, as it came.
 class FailingExperts : public ExpertBackend {
  public:

@@ -7,6 +7,9 @@
 namespace conclave::kernels {
 
 inline constexpr int kMixRows = 8;
+// Rows whose weight the multiply-adds broadcast themselves: fewer instructions, of which a core has
+// half as many to give where a neighbour shares it; with all rows the load ports would not suffice.
+inline constexpr int kMixFolded = 6;
 inline constexpr int kMixChannels = 32;  // at once: 16 even ones, then 16 odd ones
 
 // Fetches a little with every step, evenly: more lines at once than the second-level cache can wait
@@ -52,7 +55,12 @@ struct MlaMix {
       V v[2];
       load(v);
 #pragma GCC unroll 8
-      for (int r = 0; r < kMixRows; ++r) {
+      for (int r = 0; r < kMixFolded; ++r) {
+        acc[r][0] = V::FmaAll(weight + r, v[0], acc[r][0]);
+        acc[r][1] = V::FmaAll(weight + r, v[1], acc[r][1]);
+      }
+#pragma GCC unroll 8
+      for (int r = kMixFolded; r < kMixRows; ++r) {
         const V x = V::Set1(weight[r]);
         acc[r][0] = V::Fma(x, v[0], acc[r][0]);
         acc[r][1] = V::Fma(x, v[1], acc[r][1]);

@@ -19,7 +19,7 @@ void MlaDecodePagePortable(const MlaDecodeParams& params);
 void MlaDecodePageAvx2(const MlaDecodeParams& params);
 void MlaDecodePageAvx512(const MlaDecodeParams& params);
 
-// Up to 8 heads share 16 lanes with two channels each.
-constexpr bool MlaInPairs(int heads, int width) { return heads <= 8 && width % 2 == 0; }
+// Up to 8 heads share two vectors with four channels each.
+constexpr bool MlaInQuads(int heads, int width) { return heads <= 8 && width % 4 == 0; }
 
 }  // namespace conclave::kernels

@@ -81,7 +81,7 @@ struct MlaKernel {
     MlaPages& pages = *p.pages;
     const int width = p.shape.latent + p.shape.rope;
     const int64_t stride = MlaPageStride(p.shape), page_floats = kMlaPageTokens * stride;
-    if constexpr (L == TileLanes::kEightPairs && O::kManyRegisters) {
+    if constexpr (L == TileLanes::kEightQuads && O::kManyRegisters) {
       if (MlaSplitOrder(p.shape)) return RunSmall(p);
     } else if constexpr (O::kManyRegisters) {
       if (MlaLargeKernel<O>::Serves(p)) return RunLarge(p);
@@ -128,8 +128,8 @@ struct MlaKernel {
   }
 
   static void Run(const MlaSplitParams& p) {
-    if (MlaInPairs(p.heads, p.shape.latent + p.shape.rope)) {
-      RunOn<TileLanes::kEightPairs>(p);
+    if (MlaInQuads(p.heads, p.shape.latent + p.shape.rope)) {
+      RunOn<TileLanes::kEightQuads>(p);
     } else {
       RunOn<TileLanes::kSixteen>(p);
     }

@@ -18,24 +18,24 @@ constexpr int Source(int at) {
 
 // `count` channels of R heads, from channel `base` on. Channel by channel: written in order, and
 // what is read stays in the first-level cache.
-template <bool kPairs, bool kSplit, int R>
+template <bool kQuads, bool kSplit, int R>
 void PackChannels(const float* q, int64_t stride, int rows, int count, int base, float scale,
                   float* out) {
   const int heads = R > 0 ? R : rows;
   for (int at = 0; at < count; ++at) {
     const int to = base + at;
     const float* from = q + Source<kSplit>(at);
-    float* lanes = kPairs ? out + to / 2 * kTileLanes + to % 2 : out + to * kTileLanes;
-    for (int h = 0; h < heads; ++h) lanes[kPairs ? 2 * h : h] = from[h * stride] * scale;
+    float* lanes = kQuads ? out + to / 4 * 2 * kTileLanes + to % 4 : out + to * kTileLanes;
+    for (int h = 0; h < heads; ++h) lanes[kQuads ? 4 * h : h] = from[h * stride] * scale;
   }
 }
 
-// Heads head .. head + rows of a query, which share a vector of lanes.
-template <bool kPairs, bool kSplit>
+// Heads head .. head + rows of a query, which lie in the same vectors.
+template <bool kQuads, bool kSplit>
 void PackHeads(const MlaQueryParams& p, int head, int rows, float* out) {
-  constexpr int kAll = kPairs ? kTileLanes / 2 : kTileLanes;
+  constexpr int kAll = kQuads ? kTileLanes / 2 : kTileLanes;
   const auto pack =
-      rows == kAll ? PackChannels<kPairs, kSplit, kAll> : PackChannels<kPairs, kSplit, 0>;
+      rows == kAll ? PackChannels<kQuads, kSplit, kAll> : PackChannels<kQuads, kSplit, 0>;
   const int latent = p.shape.latent;
   const float scale = p.scale * kLog2e;
   pack(p.q_latent + static_cast<int64_t>(head) * latent, latent, rows, latent, 0, scale, out);
@@ -58,7 +58,7 @@ void MlaPackQuery(const MlaQueryParams& p) {
   const bool split = MlaSplitOrder(p.shape);
   if (p.heads < MlaLanes(p.heads))
     std::memset(p.out, 0, sizeof(float) * MlaQueryFloats(p.heads, p.shape));
-  if (MlaInPairs(p.heads, width))
+  if (MlaInQuads(p.heads, width))
     return (split ? PackHeads<true, true> : PackHeads<true, false>)(p, 0, p.heads, p.out);
   for (int head = 0; head < p.heads; head += kTileLanes) {
     const int rows = p.heads - head < kTileLanes ? p.heads - head : kTileLanes;

@@ -1,6 +1,6 @@
 // Latent attention of up to 8 heads to a bf16 cache, for instruction sets with 32 registers. Scores
-// want float32 keys: 16 tokens of them lie in the first-level cache, and while they are multiplied,
-// the next 16 are turned and take their place. Mixtures turn the values in registers, once for all
+// want float32 keys: 8 tokens of them lie in the first-level cache, and while they are multiplied,
+// the next 8 are turned and take their place. Mixtures turn the values in registers, once for all
 // heads. What is computed, in which order, is what tile.h does with a page.
 #pragma once
 
@@ -16,8 +16,8 @@ template <class O>
 struct MlaSmallKernel {
   using V = typename O::V;
   static constexpr int kRows = 8;
-  static constexpr int kBlockTokens = 16;
-  static constexpr int kStep = 32;  // values that are turned at once
+  static constexpr int kBlockTokens = 8;
+  static constexpr int kStep = 4 * kBlockTokens;  // values that are turned at once
 
   // What is read after a page.
   struct Next {
@@ -25,26 +25,23 @@ struct MlaSmallKernel {
     int tokens = 0;
   };
 
-  // Scores of the 16 tokens at `from`, of which `keys` holds all but the last kStep channels in
-  // float32. Those are turned first, then, where the channels just read lay, the ones of the 16
-  // tokens at `next`. Channels go first, tokens next: then, at a width of 160, few stores lie 4 KB
+  // Scores of the 8 tokens at `from`, of which `keys` holds all but the last kStep channels in
+  // float32. Those are turned first, then, where the channels just read lay, the ones of the 8
+  // tokens at `next`. Channels go first, tokens next: then, at a width of 160, no store lies 4 KB
   // from the loads of the same time, which would hold these up. `ahead`: kStep bytes a step.
   template <int S>
   static void Scores(const uint16_t* from, float* keys, int width, const float* q,
                      const uint16_t* next, const uint8_t* ahead, float* out) {
     const int stride = S > 0 ? S : width;
-    V acc[kBlockTokens];
-#pragma GCC unroll 16
-    for (int j = 0; j < kBlockTokens; ++j) acc[j] = V::Zero();
+    V acc[kBlockTokens][2];
+#pragma GCC unroll 8
+    for (int j = 0; j < kBlockTokens; ++j) acc[j][0] = acc[j][1] = V::Zero();
     const uint16_t* turned = from + stride - kStep;
     float* to = keys + stride - kStep;
     for (int c = 0; c < stride; c += kStep) {
-      for (int t = 0; t < kStep / 2; ++t, q += kTileLanes) {
-        const V x = V::Load(q);
-        const float* pair = keys + c + 2 * t;
-#pragma GCC unroll 16
-        for (int j = 0; j < kBlockTokens; ++j)
-          acc[j] = V::Fma(O::SetPair(pair + j * stride), x, acc[j]);
+#pragma GCC unroll 2
+      for (int t = 0; t < kBlockTokens; ++t, q += 2 * kTileLanes) {
+        TileScores<O>::template AddQuads<kBlockTokens>(keys + c + 4 * t, stride, q, acc);
         O::SplitBf16(turned + t * stride, to + t * stride);
         __builtin_prefetch(ahead, 0, 2);
         ahead += kStep;
@@ -52,9 +49,7 @@ struct MlaSmallKernel {
       turned = next + c;
       to = keys + c;
     }
-#pragma GCC unroll 16
-    for (int j = 0; j < kBlockTokens; j += 2)
-      O::PairSums(acc[j], acc[j + 1]).Store(out + j * kRows);
+    TileScores<O>::template StoreQuads<kBlockTokens>(acc, out);
   }
 
   static const uint16_t* Values(const uint8_t* bytes) {
@@ -74,7 +69,7 @@ struct MlaSmallKernel {
         for (int i = 0; i < count * width; i += kStep) O::SplitBf16(keys + i, pages.buffer + i);
         const TileParams tile{
             .keys = pages.buffer, .stride = width, .tokens = count, .width = width, .q = p.q};
-        TileScores<O>::template All<TileLanes::kEightPairs>(tile, out + t * kRows);
+        TileScores<O>::template All<TileLanes::kEightQuads>(tile, out + t * kRows);
         pages.ready = nullptr;
         continue;
       }
@@ -108,7 +103,7 @@ struct MlaSmallKernel {
     PageScores(p, page, tokens, next, ahead, weights);
     const TileParams tile{
         .tokens = tokens, .rows = p.heads, .first = first, .max = p.max, .sum = p.sum};
-    TileWeights<O>::template Run<TileLanes::kEightPairs>(tile, weights, keep);
+    TileWeights<O>::template Run<TileLanes::kEightQuads>(tile, weights, keep);
     MixFetch fetch{ahead + kTileTokens * width, kStep * width / p.shape.latent};
     for (int c = 0; c < p.shape.latent; c += kMixChannels) {
       const MixParams mix{.width = width,

@@ -21,7 +21,7 @@ struct Tile {
     }
     TileScores<O>::template All<L>(p, weights);
     TileWeights<O>::template Run<L>(p, weights, keep);
-    TileMix<O>::template All<L == TileLanes::kEightPairs ? 8 : kTileLanes>(p, weights, keep, feed);
+    TileMix<O>::template All<L == TileLanes::kEightQuads ? 8 : kTileLanes>(p, weights, keep, feed);
   }
 };
 

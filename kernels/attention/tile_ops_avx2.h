@@ -9,8 +9,8 @@ struct TileOps {
   using V = Vec;
   static constexpr bool kManyRegisters = false;
 
-  static V SetPair(const float* p) {
-    const __m256 v = _mm256_castpd_ps(_mm256_broadcast_sd(reinterpret_cast<const double*>(p)));
+  static V SetQuad(const float* p) {
+    const __m256 v = _mm256_broadcast_ps(reinterpret_cast<const __m128*>(p));
     return {v, v};
   }
   static V PairSums(V x, V y) { return {PairSums8(x.a, x.b), PairSums8(y.a, y.b)}; }

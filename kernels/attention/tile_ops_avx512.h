@@ -9,9 +9,7 @@ struct TileOps {
   using V = Vec;
   static constexpr bool kManyRegisters = true;
 
-  static V SetPair(const float* p) {
-    return {_mm512_castpd_ps(_mm512_set1_pd(*reinterpret_cast<const double*>(p)))};
-  }
+  static V SetQuad(const float* p) { return {_mm512_broadcast_f32x4(_mm_loadu_ps(p))}; }
   static V PairSums(V x, V y) {
     const __m512i even =
         _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);

@@ -10,9 +10,9 @@ struct TileOps {
   using V = Vec;
   static constexpr bool kManyRegisters = false;  // 24 accumulators stay in registers
 
-  // p[0] in the even lanes, p[1] in the odd ones.
-  static V SetPair(const float* p) {
-    return V::Each([&](int i) { return p[i & 1]; });
+  // p[0] .. p[3], four times.
+  static V SetQuad(const float* p) {
+    return V::Each([&](int i) { return p[i & 3]; });
   }
   // Sums of neighbouring lanes: those of a, then those of b.
   static V PairSums(V a, V b) {

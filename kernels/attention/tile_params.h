@@ -3,9 +3,9 @@
 // one multiply-add per 16 queries, and a query load is shared by all tokens of a block; for the
 // mixture a lane is a channel, so that a value load is shared by all queries of a block.
 //
-// Order (law 1): a score is one chain of multiply-adds along the width (two chains, even and odd
-// channels, where 8 queries share 16 lanes); a mixture is one chain along the tokens. How tokens
-// and queries are blocked shows in neither.
+// Order (law 1): a score is one chain of multiply-adds along the width (of 8 queries
+// four chains, every fourth channel each, summed in pairs); a mixture is one chain along the
+// tokens. How tokens and queries are blocked shows in neither.
 #pragma once
 
 #include <cstdint>
@@ -22,17 +22,18 @@ constexpr int TileStride(int width) {
   return (width + 31) / 32 * 32;
 }
 
-// 8 queries: lanes are (query, channel parity), and a vector of weights is two tokens.
-enum class TileLanes { kSixteen, kEightPairs };
+// 8 queries: lanes are (query, channel % 4), 4 queries a vector, so that a load of a key serves two
+// multiply-adds; a vector of weights is two tokens.
+enum class TileLanes { kSixteen, kEightQuads };
 
 struct TileParams {
   const float* keys = nullptr;    // [tokens, stride], the first `width` of each are the key
   const float* values = nullptr;  // [tokens, stride], the first `channels` of each
   int64_t stride = 0;
   int tokens = 0;            // 1 .. kTileTokens
-  int width = 0;             // even for kEightPairs
+  int width = 0;             // a multiple of 4 for kEightQuads
   int channels = 0;          // of the mixture
-  const float* q = nullptr;  // [width][16], or [width / 2][8][2]; times log2(e) * softmax scale
+  const float* q = nullptr;  // [width][16], or [width / 4][8][4]; times log2(e) * softmax scale
   int rows = 0;              // queries in use
   bool first = false;        // nothing was attended before: the state is written, not read
   // Causal: query i sees token t when t <= visible + i. At least kTileTokens: all see all.

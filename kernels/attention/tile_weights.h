@@ -29,9 +29,9 @@ struct TileWeights {
   // Scores become weights; `keep` is what the earlier state is worth now.
   template <TileLanes L>
   static void Run(const TileParams& p, float* w, float* keep) {
-    constexpr bool kPairs = L == TileLanes::kEightPairs;
-    const int vectors = kPairs ? (p.tokens + 1) / 2 : p.tokens;
-    const bool causal = p.tokens - 1 > p.visible, half = kPairs && p.tokens % 2 != 0;
+    constexpr bool kTwoTokens = L == TileLanes::kEightQuads;
+    const int vectors = kTwoTokens ? (p.tokens + 1) / 2 : p.tokens;
+    const bool causal = p.tokens - 1 > p.visible, half = kTwoTokens && p.tokens % 2 != 0;
     const int last = vectors - 1;
     const auto shift = [&](int token) {  // lanes below it do not see the token
       const int lanes = token - p.visible;
@@ -60,7 +60,7 @@ struct TileWeights {
     }
     for (; at < end; at += kTileLanes) most[0] = V::Max(most[0], V::Load(at));
     V max = V::Max(V::Max(most[0], most[1]), V::Max(most[2], most[3]));
-    if constexpr (kPairs) max = V::Max(max, O::SwapHalves(max));
+    if constexpr (kTwoTokens) max = V::Max(max, O::SwapHalves(max));
     const V kept = p.first ? V::Zero() : Exp2Vec(V::Sub(before, max));
     V page = V::Zero();
     for (int i = 0; i < vectors; ++i) {
@@ -70,7 +70,7 @@ struct TileWeights {
       e.Store(w + i * kTileLanes);
       page = V::Add(page, e);
     }
-    if constexpr (kPairs) page = V::Add(page, O::SwapHalves(page));
+    if constexpr (kTwoTokens) page = V::Add(page, O::SwapHalves(page));
     max.Store(p.max);
     V::Fma(sum, kept, page).Store(p.sum);
     kept.Store(keep);

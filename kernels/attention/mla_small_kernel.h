@@ -28,7 +28,7 @@ struct MlaSmallKernel {
   // Scores of the 8 tokens at `from`, of which `keys` holds all but the last kStep channels in
   // float32. Those are turned first, then, where the channels just read lay, the ones of the 8
   // tokens at `next`. Channels go first, tokens next: then, at a width of 160, no store lies 4 KB
-  // from the loads of the same time, which would hold these up. `ahead`: kStep bytes a step.
+  // from the loads of the same time, which would hold these up. `ahead`: a line every second step.
   template <int S>
   static void Scores(const uint16_t* from, float* keys, int width, const float* q,
                      const uint16_t* next, const uint8_t* ahead, float* out) {
@@ -39,15 +39,15 @@ struct MlaSmallKernel {
     const uint16_t* turned = from + stride - kStep;
     float* to = keys + stride - kStep;
     for (int c = 0; c < stride; c += kStep) {
-#pragma GCC unroll 2
+#pragma GCC unroll 8
       for (int t = 0; t < kBlockTokens; ++t, q += 2 * kTileLanes) {
         TileScores<O>::template AddQuads<kBlockTokens>(keys + c + 4 * t, stride, q, acc);
         O::SplitBf16(turned + t * stride, to + t * stride);
-        __builtin_prefetch(ahead, 0, 2);
-        ahead += kStep;
+        if (t % 2 == 0) __builtin_prefetch(ahead + (t / 2) * 64, 0, 2);
       }
       turned = next + c;
       to = keys + c;
+      ahead += kBlockTokens * kStep;
     }
     TileScores<O>::template StoreQuads<kBlockTokens>(acc, out);
   }

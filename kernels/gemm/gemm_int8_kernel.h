@@ -16,10 +16,23 @@ struct GemmInt8Kernel {
   static constexpr int kBlockGroups = kKBlock / 4;
   static constexpr int kRows = 6;  // of one register block
 
+  // What one register block brings of the next panel into the second-level cache while it
+  // multiplies: a line now and then, so that the memory works as evenly as the cores.
+  struct Fetch {
+    static constexpr int kLine = 1 << 16;
+    const uint8_t* at = nullptr;
+    int rate = 0;  // lines per group of the panel that is multiplied, times kLine
+    int due = 0;
+
+    void Step() {
+      for (due += rate; due >= kLine; due -= kLine, at += 64) __builtin_prefetch(at, 0, 2);
+    }
+  };
+
   // R rows through T tiles of a panel. The panel's weights come from the second-level cache from
   // the second register block on.
-  template <int R, int T, bool kFirst>
-  static void Multiply(const GemmParams& p, int row, int panel, int tile) {
+  template <int R, int T, bool kFirst, bool kFetch>
+  static void Multiply(const GemmParams& p, int row, int panel, int tile, Fetch fetch) {
     const PackedMatrix& m = p.w;
     const int64_t group_bytes = int64_t{m.panel_tiles(panel)} * 64;
     const int blocks = m.k_blocks();
@@ -45,6 +58,7 @@ struct GemmInt8Kernel {
 #pragma GCC unroll 4
         for (int t = 0; t < T; ++t) acc[r][t] = D::Set1(x_offset[r][block]);
       for (; k < end; k += 4, data += group_bytes) {
+        if constexpr (kFetch) fetch.Step();
         typename D::Weights w[T];
 #pragma GCC unroll 4
         for (int t = 0; t < T; ++t) {
@@ -71,21 +85,37 @@ struct GemmInt8Kernel {
     }
   }
 
-  template <int R, bool kFirst>
-  static void Tiles(const GemmParams& p, int row, int panel) {
+  template <int R, bool kFirst, bool kFetch>
+  static void Tiles(const GemmParams& p, int row, int panel, Fetch fetch) {
     const int tiles = p.w.panel_tiles(panel);
     int tile = 0;
     if constexpr (D::kWide) {
-      for (; tile + 4 <= tiles; tile += 4) Multiply<R, 4, kFirst>(p, row, panel, tile);
+      for (; tile + 4 <= tiles; tile += 4)
+        Multiply<R, 4, kFirst, kFetch>(p, row, panel, tile, fetch);
     }
-    for (; tile < tiles; ++tile) Multiply<R, 1, kFirst>(p, row, panel, tile);
+    for (; tile < tiles; ++tile) Multiply<R, 1, kFirst, false>(p, row, panel, tile, fetch);
   }
 
   // At most R rows; the first ones of a panel bring its weights from memory.
   template <int R>
-  static void UpTo(const GemmParams& p, int row, int rows, int panel) {
-    if (rows == R) return row == 0 ? Tiles<R, true>(p, row, panel) : Tiles<R, false>(p, row, panel);
-    if constexpr (R > 1) UpTo<R - 1>(p, row, rows, panel);
+  static void UpTo(const GemmParams& p, int row, int rows, int panel, Fetch fetch) {
+    if (rows == R) {
+      if (row == 0) return Tiles<R, true, true>(p, row, panel, fetch);
+      return fetch.rate > 0 ? Tiles<R, false, true>(p, row, panel, fetch)
+                            : Tiles<R, false, false>(p, row, panel, fetch);
+    }
+    if constexpr (R > 1) UpTo<R - 1>(p, row, rows, panel, fetch);
+  }
+
+  // The share of register block `piece` of `pieces` in fetching `panel`. Of many the first do it
+  // all, the others have a loop without it.
+  static Fetch Share(const PackedMatrix& m, int panel, int64_t piece, int64_t pieces) {
+    constexpr int64_t kMost = 16;
+    if (pieces > kMost) pieces = kMost;
+    if (piece >= pieces) return {};
+    const int64_t bytes = int64_t{m.panel_tiles(panel)} * 64 * m.groups();
+    return {m.data + m.panel_offset(panel) + bytes * piece / pieces / 64 * 64,
+            static_cast<int>(m.panel_tiles(panel) * Fetch::kLine / pieces)};
   }
 
   static void Run(const GemmParams& p, int panel_begin, int panel_end) {
@@ -93,7 +123,9 @@ struct GemmInt8Kernel {
     for (int panel = panel_begin; panel < panel_end; ++panel) {
       for (int64_t piece = 0; piece < pieces; ++piece) {
         const int begin = static_cast<int>(p.rows * piece / pieces);
-        UpTo<kRows>(p, begin, static_cast<int>(p.rows * (piece + 1) / pieces) - begin, panel);
+        const Fetch fetch = panel + 1 < panel_end ? Share(p.w, panel + 1, piece, pieces) : Fetch{};
+        UpTo<kRows>(p, begin, static_cast<int>(p.rows * (piece + 1) / pieces) - begin, panel,
+                    fetch);
       }
     }
   }

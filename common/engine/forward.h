@@ -84,8 +84,9 @@ class Forward {
   absl::StatusOr<StepResult> MtpStep(const SequenceChunk& chunk, std::span<const float> hidden,
                                      const StepOptions& options);
 
-  // Takes back a result that was read, so that later steps use its memory. The logits of a large
-  // batch are tens of megabytes, which the system would otherwise have to clear in every step.
+  // Takes back a result that was read: later steps use its memory, which is kept until then (one
+  // result's, the last one given). The logits of a large batch are tens of megabytes, which the
+  // system would otherwise have to clear in every step.
   void Recycle(StepResult&& result);
 
  private:

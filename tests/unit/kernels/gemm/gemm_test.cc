@@ -86,6 +86,31 @@ TEST(Gemm, EveryFp8CodeKeepsItsValue) {
   }
 }
 
+// Codes of every kind side by side, a last group that is not whole, and numbers of rows on both
+// sides of every way through the GEMM.
+TEST(Gemm, IrregularFp8CodesAreCorrectedForAnyNumberOfRows) {
+  const int n = 96;
+  for (int k : {256, 254}) {
+    std::vector<uint8_t> data(n * k);
+    for (int i = 0; i < n * k; ++i) {
+      const uint8_t code = static_cast<uint8_t>(i * 37 + i / 256);
+      data[i] = (code & 0x7f) == 0x7f ? 0 : code;
+    }
+    const std::vector<float> scales = {0.5f, 3.0f};
+    const WeightSource source{WeightType::kFp8, n, k, data.data(),
+                              reinterpret_cast<const uint8_t*>(scales.data())};
+    const Packed packed({source, 0, n, false});
+    for (int rows : {1, 4, 5, 6, 8, 9, 11, 23}) {
+      const std::vector<float> x = RandomValues(rows * k, 41);
+      std::vector<float> expected(rows * n);
+      GemmRef({packed.m, x.data(), expected.data(), rows, k, n});
+      for (Isa isa : SupportedIsas())
+        EXPECT_TRUE(SameBits(Multiply(packed.m, x, rows, isa, 100), expected))
+            << IsaName(isa) << " k " << k << " rows " << rows;
+    }
+  }
+}
+
 TEST(Gemm, RowsCanBeTakenInAnyOrder) {
   const int n = 96, k = 200;
   const std::vector<Stored> stored = AllTypes(n, k, 29);

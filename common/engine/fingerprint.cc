@@ -5,6 +5,7 @@
 
 #include "common/base/digest.h"
 #include "common/engine/arithmetic.h"
+#include "kernels/base/order.h"
 
 namespace conclave {
 
@@ -13,7 +14,7 @@ absl::StatusOr<uint64_t> ModelFingerprint(const std::string& dir, const Checkpoi
   std::ifstream file(dir + "/config.json", std::ios::binary);
   if (!file) return NotFound("cannot read {}/config.json", dir);
   std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  text += fmt::format("\nmode {}\n", ComputeModeName(mode));
+  text += fmt::format("\nmode {}\norder {}\n", ComputeModeName(mode), kernels::kOrderOfOperations);
   if (UsesBf16(mode)) {
     ASSIGN_OR_RETURN(const kernels::Arithmetic arithmetic, ProcessArithmetic());
     text += fmt::format("arithmetic {}\n", ArithmeticIdentity(arithmetic));

@@ -9,8 +9,8 @@
 
 namespace conclave {
 
-// Digest of `dir`/config.json, the names, shapes and dtypes of all tensors, the mode, and in modes
-// with bf16 activations the arithmetic. Never 0.
+// Digest of `dir`/config.json, the names, shapes and dtypes of all tensors, the mode, the kernels'
+// order of operations, and in modes with bf16 activations the arithmetic. Never 0.
 absl::StatusOr<uint64_t> ModelFingerprint(const std::string& dir, const Checkpoint& checkpoint,
                                           ComputeMode mode);
 

@@ -1,0 +1,12 @@
+// Which order of operations this build computes in.
+#pragma once
+
+namespace conclave::kernels {
+
+// Goes up with every change of an order that a kernel's header promises (law 1), for then results
+// differ in bits: it is part of what the workers of a cluster must agree on, so that two builds
+// that would disagree never share a request. 2: latent attention of few heads goes by whole pages,
+// and its scores are four chains.
+inline constexpr int kOrderOfOperations = 2;
+
+}  // namespace conclave::kernels

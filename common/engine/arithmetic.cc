@@ -10,12 +10,14 @@ using kernels::Arithmetic;
 
 absl::StatusOr<Arithmetic> ChooseArithmetic(std::string_view wish) {
   if (wish.empty()) return kernels::PreferredArithmetic();
-  if (wish == kernels::ArithmeticName(Arithmetic::kFma)) return Arithmetic::kFma;
+  for (Arithmetic everywhere : {Arithmetic::kFma, Arithmetic::kInt16})
+    if (wish == kernels::ArithmeticName(everywhere)) return everywhere;
   if (wish != kernels::ArithmeticName(Arithmetic::kBf16Dot))
-    return InvalidArgument("CONCLAVE_ARITHMETIC is \"{}\"; it takes fma or bf16dot", wish);
+    return InvalidArgument("CONCLAVE_ARITHMETIC is \"{}\"; it takes fma, int16 or bf16dot", wish);
   if (!kernels::Bf16DotSupported())
     return InvalidArgument(
-        "CONCLAVE_ARITHMETIC is bf16dot, but this CPU lacks AVX-512 BF16; use fma on all workers");
+        "CONCLAVE_ARITHMETIC is bf16dot, but this CPU lacks AVX-512 BF16; use int16 or fma on all "
+        "workers");
   return Arithmetic::kBf16Dot;
 }
 
@@ -29,7 +31,7 @@ const absl::StatusOr<Arithmetic>& ProcessArithmetic() {
 
 std::string ArithmeticIdentity(Arithmetic arithmetic) {
   const std::string name(kernels::ArithmeticName(arithmetic));
-  if (arithmetic == Arithmetic::kFma) return name;
+  if (arithmetic != Arithmetic::kBf16Dot) return name;
   return fmt::format("{} {:016x}", name, kernels::Bf16DotProbe());
 }
 

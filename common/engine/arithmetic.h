@@ -1,6 +1,6 @@
 // The arithmetic of this process's GEMMs with bf16 or e4m3 weights, in the modes whose activations
 // are bf16. Chosen once: what the CPU is faster with, or what the environment variable
-// CONCLAVE_ARITHMETIC (fma, bf16dot) says, so that a cluster of mixed CPUs can agree.
+// CONCLAVE_ARITHMETIC (fma, bf16dot, int16) says, so that a cluster of mixed CPUs can agree.
 #pragma once
 
 #include <string>

@@ -11,7 +11,7 @@ namespace {
 // Rough rates of one core; only the cut depends on them.
 constexpr double kNsPerByte = 0.07;
 constexpr double kNsPerMac = 0.016;
-constexpr double kNsPerInt8Mac = 0.004;
+constexpr double kNsPerInt8Mac = 0.004, kNsPerInt16Mac = 0.008;
 // Guided self-scheduling (Polychronopoulos and Kuck, 1987): a piece is this part of a thread's
 // share of what is left, so that long streams come first and threads end together. Then the
 // shortest one.
@@ -95,7 +95,9 @@ void ParallelFor(ThreadPool& pool, int items, double estimate_ns,
 
 double EstimateNs(const kernels::GemmParams& g) {
   if (g.rows == 0) return 0;
-  const double per_mac = g.w.type == kernels::WeightType::kInt8 ? kNsPerInt8Mac : kNsPerMac;
+  const double per_mac = g.w.type == kernels::WeightType::kInt8       ? kNsPerInt8Mac
+                         : g.w.type == kernels::WeightType::kFp8Int16 ? kNsPerInt16Mac
+                                                                      : kNsPerMac;
   return std::max(kNsPerByte * static_cast<double>(g.w.data_bytes()),
                   per_mac * static_cast<double>(g.w.n) * g.w.k * g.rows);
 }

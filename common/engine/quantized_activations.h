@@ -23,10 +23,12 @@ class QuantizedActivations {
   int64_t cols_ = 0, blocks_ = 0;
   float* values_ = nullptr;
   int8_t* codes_ = nullptr;
+  int16_t* words_ = nullptr;
   float* scales_ = nullptr;
   int32_t* offsets_ = nullptr;
   Scratch<float> value_memory_;
   Scratch<int8_t> code_memory_;
+  Scratch<int16_t> word_memory_;
   Scratch<float> scale_memory_;
   Scratch<int32_t> offset_memory_;
 };

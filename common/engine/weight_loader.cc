@@ -80,16 +80,20 @@ absl::StatusOr<Linear> WeightLoader::PackPart(const Source& source, int64_t row_
                                               int64_t row_count, bool transposed,
                                               Precision precision) const {
   const bool by_mode = precision == Precision::kMode;
-  const kernels::PackSpec spec{source.weight, row_begin, row_count, transposed,
-                               by_mode && mode_ == ComputeMode::kInt8};
+  kernels::PackSpec spec{source.weight, row_begin, row_count, transposed,
+                         by_mode && mode_ == ComputeMode::kInt8};
+  kernels::Arithmetic arithmetic = kernels::Arithmetic::kFma;
+  if (by_mode && UsesBf16(mode_)) {
+    ASSIGN_OR_RETURN(arithmetic, ProcessArithmetic());
+  }
+  spec.to_int16 = arithmetic == kernels::Arithmetic::kInt16 && mode_ == ComputeMode::kBF16;
   Linear linear;
   linear.m = kernels::PlanPack(spec);
   if (by_mode && mode_ == ComputeMode::kW8A8 && linear.m.type == WeightType::kFp8)
     linear.m.activations = kernels::ActivationQuant::kFp8;
-  if (by_mode && UsesBf16(mode_) &&
-      (linear.m.type == WeightType::kBf16 || linear.m.type == WeightType::kFp8)) {
-    ASSIGN_OR_RETURN(linear.m.arithmetic, ProcessArithmetic());
-  }
+  if (arithmetic == kernels::Arithmetic::kBf16Dot &&
+      (linear.m.type == WeightType::kBf16 || linear.m.type == WeightType::kFp8))
+    linear.m.arithmetic = arithmetic;
   ASSIGN_OR_RETURN(linear.data, Buffer::Create(linear.m.data_bytes()));
   ASSIGN_OR_RETURN(linear.scales, Buffer::Create(linear.m.scale_count() * 4));
   ASSIGN_OR_RETURN(linear.irregular, Buffer::Create(linear.m.irregular_count() * 4));

@@ -66,11 +66,18 @@ Arithmetic PreferredArithmetic() {
 #if defined(__x86_64__)
   if (Bf16DotSupported() && __builtin_cpu_is("amd")) return Arithmetic::kBf16Dot;
 #endif
-  return Arithmetic::kFma;
+  return Arithmetic::kInt16;
 }
 
 std::string_view ArithmeticName(Arithmetic arithmetic) {
-  return arithmetic == Arithmetic::kBf16Dot ? "bf16dot" : "fma";
+  switch (arithmetic) {
+    case Arithmetic::kBf16Dot:
+      return "bf16dot";
+    case Arithmetic::kInt16:
+      return "int16";
+    default:
+      return "fma";
+  }
 }
 
 Isa BestIsa() {

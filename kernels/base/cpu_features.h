@@ -10,8 +10,9 @@ namespace conclave::kernels {
 
 enum class Isa { kPortable = 0, kAvx2 = 1, kAvx512 = 2 };
 
-// How a GEMM with bf16 or e4m3 weights sums: float32 multiply-adds, or dot products of two bf16.
-enum class Arithmetic : uint8_t { kFma = 0, kBf16Dot = 1 };
+// How a GEMM with bf16 or e4m3 weights multiplies activations that are bf16: float32 multiply-adds;
+// dot products of two bf16; or e4m3 in dot products of two int16, and bf16 as with kFma.
+enum class Arithmetic : uint8_t { kFma = 0, kBf16Dot = 1, kInt16 = 2 };
 
 // kAvx2 needs AVX2, FMA and F16C; kAvx512 needs F, BW, DQ, VL and VBMI.
 bool IsaSupported(Isa isa);
@@ -22,9 +23,9 @@ bool VnniSupported();
 bool AmxInt8Supported();
 // kAvx512 has the dot product of two bf16 (vdpbf16ps).
 bool Bf16DotSupported();
-// The faster one for activations that are bf16. kBf16Dot only on AMD: Zen 4 and 5 are
-// said to run vdpbf16ps at the rate of a float32 multiply-add, for twice the work; on Intel's
-// Emerald Rapids GEMMs were measured slower with it.
+// The faster one. kBf16Dot on AMD: Zen 4 and 5 are said to run vdpbf16ps at the rate of a float32
+// multiply-add, for twice the work. Else kInt16: with VNNI twice the rate of float32 multiply-adds,
+// measured on Intel's Emerald Rapids, with AVX2 about the same.
 Arithmetic PreferredArithmetic();
 std::string_view ArithmeticName(Arithmetic arithmetic);
 // The fastest supported one. Thread-safe and cheap.

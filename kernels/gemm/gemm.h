@@ -4,7 +4,8 @@
 //   float32, bf16, e4m3 weights: the partial sum is one chain of fused multiply-adds from 0 along
 //     k, with e4m3 followed by the corrections of irregular codes along k (base/fp8_code.h); scale
 //     is the weights' (1 without e4m3), times the row's with ActivationQuant::kFp8.
-//   int8 weights: the partial sum is exact in int32; scale = weight scale * row scale.
+//   int8 weights, and e4m3 weights for int16 activations: the partial sum is exact in int32;
+//     scale = weight scale * row scale.
 // So the instruction set does not change a bit either, but for Arithmetic::kBf16Dot, which is an
 // order of its own (gemm_bf16dot.h).
 #pragma once
@@ -17,7 +18,7 @@ namespace conclave::kernels {
 struct GemmParams {
   PackedMatrix w;
   // [*, x_stride], the first w.k of each row are read. With ActivationQuant::kFp8 the values of
-  // the codes; not read with int8 weights.
+  // the codes; not read with int8 and int16 activations.
   const float* x = nullptr;
   float* out = nullptr;  // [rows, out_stride], the first w.n of each row are written
   int rows = 0;
@@ -26,8 +27,9 @@ struct GemmParams {
   // Row r of the product takes row x_rows[r] of x and becomes row out_rows[r] of out; null: row r.
   const uint32_t* x_rows = nullptr;
   const uint32_t* out_rows = nullptr;
-  // Quantised activations (quantize_rows.h), only where w.activations says so.
+  // Quantised activations (../quant), only where w.activations says so.
   const int8_t* x_codes = nullptr;     // [*, x_blocks * kKBlock], int8 weights only
+  const int16_t* x_words = nullptr;    // [*, x_blocks * kKBlock], ActivationQuant::kInt16 only
   const float* x_scales = nullptr;     // [*, x_blocks]
   const int32_t* x_offsets = nullptr;  // [*, x_blocks]: -128 * sum of codes, int8 weights only
 
@@ -61,5 +63,9 @@ void GemmInt8Portable(const GemmParams& params, int panel_begin, int panel_end);
 void GemmInt8Avx2(const GemmParams& params, int panel_begin, int panel_end);
 void GemmInt8Vnni(const GemmParams& params, int panel_begin, int panel_end);
 void GemmInt8Amx(const GemmParams& params, int panel_begin, int panel_end);
+// Weights of e4m3 for int16 activations.
+void GemmInt16Portable(const GemmParams& params, int panel_begin, int panel_end);
+void GemmInt16Avx2(const GemmParams& params, int panel_begin, int panel_end);
+void GemmInt16Vnni(const GemmParams& params, int panel_begin, int panel_end);
 
 }  // namespace conclave::kernels

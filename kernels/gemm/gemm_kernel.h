@@ -52,7 +52,8 @@ static void GemmPanelsOn(const GemmParams& p, int panel_begin, int panel_end) {
     case WeightType::kF32:
       return GemmKernel<V, WeightType::kF32>::Run(p, panel_begin, panel_end);
     case WeightType::kInt8:
-      return;  // gemm_int8_kernel.h
+    case WeightType::kFp8Int16:
+      return;  // gemm_int8_kernel.h, gemm_int16_kernel.h
   }
 }
 

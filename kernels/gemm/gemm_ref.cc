@@ -2,6 +2,7 @@
 
 #include "kernels/base/bf16_dot.h"
 #include "kernels/base/fp8_code.h"
+#include "kernels/base/fp8_int16.h"
 #include "kernels/gemm/gemm.h"
 
 namespace conclave::kernels {
@@ -74,13 +75,30 @@ float Int8Output(const GemmParams& p, int row, int out) {
   return total;
 }
 
+float Int16Output(const GemmParams& p, int row, int out) {
+  const PackedMatrix& m = p.w;
+  const int64_t x_row = p.XRow(row);
+  float total = 0;
+  for (int block = 0; block < m.k_blocks(); ++block) {
+    int32_t partial = 0;
+    for (int k = block * kKBlock; k < m.k && k < (block + 1) * kKBlock; ++k)
+      partial += p.x_words[x_row * m.k_blocks() * kKBlock + k] *
+                 Fp8Int16Value(m.data[m.group_offset(out, k / 4) + Fp8Int16Byte(k % 4)]);
+    const float scale = m.scales[static_cast<int64_t>(out / kTile) * m.k_blocks() + block] *
+                        p.x_scales[x_row * m.k_blocks() + block];
+    total = std::fma(scale, static_cast<float>(partial), total);
+  }
+  return total;
+}
+
 }  // namespace
 
 void GemmRef(const GemmParams& p) {
+  const auto output = p.w.type == WeightType::kInt8       ? Int8Output
+                      : p.w.type == WeightType::kFp8Int16 ? Int16Output
+                                                          : FloatOutput;
   for (int row = 0; row < p.rows; ++row)
-    for (int out = 0; out < p.w.n; ++out)
-      *p.Out(row, out) =
-          p.w.type == WeightType::kInt8 ? Int8Output(p, row, out) : FloatOutput(p, row, out);
+    for (int out = 0; out < p.w.n; ++out) *p.Out(row, out) = output(p, row, out);
 }
 
 }  // namespace conclave::kernels

@@ -6,6 +6,7 @@
 
 #include "kernels/base/dtypes.h"
 #include "kernels/base/fp8_code.h"
+#include "kernels/base/fp8_int16.h"
 #include "kernels/gemm/packed_matrix.h"
 
 namespace conclave::kernels {
@@ -96,7 +97,7 @@ void PackRows(const PackSpec& spec, const PackedMatrix& m, uint8_t* out) {
 void PackElements(const PackSpec& spec, const PackedMatrix& m, uint8_t* out) {
   std::memset(out, 0, m.data_bytes());
   const int group = GroupSize(m.type), bytes = 4 / group;
-  const bool convert = m.type != spec.source.type;
+  const bool convert = m.type == WeightType::kF32 && spec.source.type != WeightType::kF32;
   for (int k = 0; k < m.k; ++k) {
     for (int n = 0; n < m.n; ++n) {
       const int64_t row = spec.row_begin + (spec.transposed ? k : n), col = spec.transposed ? n : k;
@@ -133,14 +134,25 @@ void RewriteFp8(const PackedMatrix& m, const PackedMemory& memory) {
   }
 }
 
+// e4m3 in place to the form for int16 sums.
+void RewriteFp8Int16(const PackedMatrix& m, uint8_t* data) {
+  std::array<uint8_t, 256> code;
+  for (int i = 0; i < 256; ++i) code[i] = ToPackedFp8Int16(static_cast<uint8_t>(i));
+  for (uint8_t *p = data, *end = data + m.data_bytes(); p < end; p += 4) {
+    const uint8_t group[4] = {code[p[0]], code[p[1]], code[p[2]], code[p[3]]};
+    for (int j = 0; j < 4; ++j) p[Fp8Int16Byte(j)] = group[j];
+  }
+}
+
 void WriteFp8Scales(const PackSpec& spec, const PackedMatrix& m, float* scales) {
+  const float unit = m.type == WeightType::kFp8Int16 ? kFp8Int16Unit : kFp8Shift;
   for (int tile = 0; tile < m.tiles(); ++tile) {
     for (int block = 0; block < m.k_blocks(); ++block) {
       const int64_t along_n = tile * kTile, along_k = static_cast<int64_t>(block) * kKBlock;
       scales[tile * m.k_blocks() + block] =
-          kFp8Shift * (spec.transposed
-                           ? SourceScale(spec.source, spec.row_begin - m.k_phase + along_k, along_n)
-                           : SourceScale(spec.source, spec.row_begin + along_n, along_k));
+          unit * (spec.transposed
+                      ? SourceScale(spec.source, spec.row_begin - m.k_phase + along_k, along_n)
+                      : SourceScale(spec.source, spec.row_begin + along_n, along_k));
     }
   }
 }
@@ -210,6 +222,10 @@ PackedMatrix PlanPack(const PackSpec& spec) {
     } else if (spec.transposed) {
       m.k_phase = static_cast<int>(phase);
     }
+    if (spec.to_int16 && m.type == WeightType::kFp8 && m.k_phase == 0) {
+      m.type = WeightType::kFp8Int16;
+      m.activations = ActivationQuant::kInt16;
+    }
   }
   return m;
 }
@@ -221,15 +237,15 @@ bool Pack(const PackSpec& spec, const PackedMemory& memory, int64_t* bad_row, in
     PackInt8(spec, m, memory);
     return true;
   }
-  if (!spec.transposed && m.type == spec.source.type) {
+  const bool e4m3 = m.type == WeightType::kFp8 || m.type == WeightType::kFp8Int16;
+  if (!spec.transposed && (e4m3 || m.type == spec.source.type)) {
     PackRows(spec, m, memory.data);
   } else {
     PackElements(spec, m, memory.data);
   }
-  if (m.type == WeightType::kFp8) {
-    RewriteFp8(m, memory);
-    WriteFp8Scales(spec, m, memory.scales);
-  }
+  if (m.type == WeightType::kFp8) RewriteFp8(m, memory);
+  if (m.type == WeightType::kFp8Int16) RewriteFp8Int16(m, memory.data);
+  if (e4m3) WriteFp8Scales(spec, m, memory.scales);
   return true;
 }
 
@@ -238,6 +254,9 @@ float PackedValue(const PackedMatrix& m, int out, int in) {
   const uint8_t* p = m.data + m.group_offset(out, in / group) + in % group * (4 / group);
   const int block = (in + m.k_phase) / kKBlock;
   switch (m.type) {
+    case WeightType::kFp8Int16:
+      return static_cast<float>(Fp8Int16Value(p[Fp8Int16Byte(in % 4) - in % 4])) *
+             m.scales[out / kTile * m.k_blocks() + block];
     case WeightType::kFp8:
       return PackedFp8Value(*p) * m.scales[out / kTile * m.k_blocks() + block];
     case WeightType::kInt8:

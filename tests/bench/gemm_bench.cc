@@ -11,6 +11,7 @@
 #include "kernels/gemm/gemm.h"
 #include "kernels/peak/peak.h"
 #include "kernels/quant/quant.h"
+#include "kernels/quant/quantize_int16.h"
 #include "kernels/quant/quantize_int8.h"
 
 namespace conclave::kernels {
@@ -35,7 +36,8 @@ std::vector<float> Values(int64_t count) {
   return values;
 }
 
-void Run(bool int8, int n, int k, int matrices, const std::vector<int>& row_counts) {
+void Run(ActivationQuant quant, int n, int k, int matrices, const std::vector<int>& row_counts) {
+  const bool int8 = quant == ActivationQuant::kInt8, int16 = quant == ActivationQuant::kInt16;
   const std::vector<float> values = Values(int64_t{n} * k);
   std::vector<uint8_t> codes(values.size());
   std::vector<float> block_scales(static_cast<size_t>(n + 127) / 128 * ((k + 127) / 128));
@@ -45,7 +47,8 @@ void Run(bool int8, int n, int k, int matrices, const std::vector<int>& row_coun
       0,
       n,
       false,
-      int8};
+      int8,
+      int16};
   PackedMatrix m = PlanPack(spec);
   const int64_t bytes = m.data_bytes();
   uint8_t* memory = static_cast<uint8_t*>(std::aligned_alloc(64, bytes * matrices));
@@ -64,7 +67,12 @@ void Run(bool int8, int n, int k, int matrices, const std::vector<int>& row_coun
     std::vector<int8_t> x_codes(blocks * kKBlock);
     std::vector<float> x_scales(blocks), out(int64_t{rows} * n);
     std::vector<int32_t> x_offsets(blocks);
+    std::vector<int16_t> x_words(blocks * kKBlock);
     GemmParams p{m, x.data(), out.data(), rows, k, n};
+    if (int16) {
+      QuantizeInt16({rows, k, x.data(), k, x_words.data(), x_scales.data()}, BestIsa());
+      p.x_words = x_words.data(), p.x_scales = x_scales.data();
+    }
     if (int8) {
       QuantizeInt8({rows, k, x.data(), k, x_codes.data(), x_scales.data(), x_offsets.data()},
                    BestIsa());
@@ -85,9 +93,12 @@ void Run(bool int8, int n, int k, int matrices, const std::vector<int>& row_coun
       best = std::min(best, Since(begin) / calls);
     }
     const double rate = static_cast<double>(n) * k * rows / best;
-    std::printf("%s %4d rows from %-6s %8.1f us  %5.1f of %5.1f GMAC/s = %4.1f %%  %5.1f GB/s\n",
-                int8 ? "int8" : "e4m3", rows, matrices > 1 ? "memory" : "cache", best * 1e6,
-                rate / 1e9, peak / 1e9, 100 * rate / peak, static_cast<double>(bytes) / best / 1e9);
+    std::printf("%-14s %4d rows from %-6s %8.1f us  %5.1f of %5.1f GMAC/s = %4.1f %%  %5.1f GB/s\n",
+                int8    ? "int8"
+                : int16 ? "e4m3 x int16"
+                        : "e4m3 x float32",
+                rows, matrices > 1 ? "memory" : "cache", best * 1e6, rate / 1e9, peak / 1e9,
+                100 * rate / peak, static_cast<double>(bytes) / best / 1e9);
   }
   std::free(memory);
 }
@@ -105,8 +116,10 @@ int main(int argc, char** argv) {
     }
   }
   if (rows.empty()) rows = {1, 2, 3, 4, 6, 8, 12, 16, 32, 48, 64};
-  for (const bool int8 : {false, true}) {
-    conclave::kernels::Run(int8, 256, 2048, 1, rows);
-    conclave::kernels::Run(int8, 1408, 2048, 150, rows);
+  using conclave::kernels::ActivationQuant;
+  for (const auto quant :
+       {ActivationQuant::kNone, ActivationQuant::kInt16, ActivationQuant::kInt8}) {
+    conclave::kernels::Run(quant, 256, 2048, 1, rows);
+    conclave::kernels::Run(quant, 1408, 2048, 150, rows);
   }
 }

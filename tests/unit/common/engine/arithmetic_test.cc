@@ -14,9 +14,11 @@ using testing::HasSubstr;
 TEST(Arithmetic, IsTheCpusChoiceUnlessToldOtherwise) {
   EXPECT_EQ(*ChooseArithmetic(""), kernels::PreferredArithmetic());
   EXPECT_EQ(*ChooseArithmetic("fma"), Arithmetic::kFma);
+  EXPECT_EQ(*ChooseArithmetic("int16"), Arithmetic::kInt16);
+  EXPECT_NE(ArithmeticIdentity(Arithmetic::kInt16), ArithmeticIdentity(Arithmetic::kFma));
   const auto typo = ChooseArithmetic("bf16");
   ASSERT_FALSE(typo.ok());
-  EXPECT_THAT(std::string(typo.status().message()), HasSubstr("it takes fma or bf16dot"));
+  EXPECT_THAT(std::string(typo.status().message()), HasSubstr("it takes fma, int16 or bf16dot"));
   const auto dot = ChooseArithmetic("bf16dot");
   ASSERT_EQ(dot.ok(), kernels::Bf16DotSupported());
   if (!dot.ok()) {
@@ -31,14 +33,21 @@ TEST(Arithmetic, IsTheCpusChoiceUnlessToldOtherwise) {
 TEST(Arithmetic, BelongsToModesWithBf16Activations) {
   ASSERT_TRUE(ProcessArithmetic().ok());
   const auto of = [](ComputeMode mode) {
-    return SmallModel("deepseek_v3-fp8-yarn", mode)->weights().layers[0].attention.q_b.m.arithmetic;
+    return SmallModel("deepseek_v3-fp8-yarn", mode)->weights().layers[0].attention.q_b.m;
   };
-  EXPECT_EQ(of(ComputeMode::kF32), Arithmetic::kFma);
-  EXPECT_EQ(of(ComputeMode::kInt8), Arithmetic::kFma);
-  EXPECT_EQ(of(ComputeMode::kBF16), *ProcessArithmetic());
-  EXPECT_EQ(of(ComputeMode::kW8A8), *ProcessArithmetic());
+  const bool int16 = *ProcessArithmetic() == Arithmetic::kInt16;
+  EXPECT_EQ(of(ComputeMode::kF32).type, kernels::WeightType::kFp8);
+  EXPECT_EQ(of(ComputeMode::kF32).arithmetic, Arithmetic::kFma);
+  EXPECT_EQ(of(ComputeMode::kInt8).arithmetic, Arithmetic::kFma);
+  EXPECT_EQ(of(ComputeMode::kBF16).type,
+            int16 ? kernels::WeightType::kFp8Int16 : kernels::WeightType::kFp8);
+  EXPECT_EQ(of(ComputeMode::kBF16).arithmetic, int16 ? Arithmetic::kFma : *ProcessArithmetic());
+  // There activations have the type of the weights.
+  EXPECT_EQ(of(ComputeMode::kW8A8).type, kernels::WeightType::kFp8);
+  EXPECT_EQ(of(ComputeMode::kW8A8).arithmetic, int16 ? Arithmetic::kFma : *ProcessArithmetic());
   // What is multiplied exactly in every mode: inside attention, and the router.
   const auto model = SmallModel("deepseek_v3-fp8-yarn", ComputeMode::kBF16);
+  EXPECT_EQ(model->weights().layers[0].attention.uk[0].m.type, kernels::WeightType::kFp8);
   EXPECT_EQ(model->weights().layers[0].attention.uk[0].m.arithmetic, Arithmetic::kFma);
 }
 

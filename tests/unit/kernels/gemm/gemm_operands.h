@@ -11,6 +11,7 @@
 #include "kernels/base/dtypes.h"
 #include "kernels/gemm/gemm.h"
 #include "kernels/quant/quant.h"
+#include "kernels/quant/quantize_int16.h"
 #include "kernels/quant/quantize_int8.h"
 #include "tests/unit/kernels/random_values.h"
 
@@ -65,14 +66,26 @@ struct Packed {
 // The activations in the form that the matrix asks for.
 struct QuantizedRows {
   std::vector<int8_t> codes;
+  std::vector<int16_t> words;
   std::vector<float> scales;
   std::vector<int32_t> offsets;
 
   QuantizedRows(const PackedMatrix& m, const std::vector<float>& x, int rows, Isa isa) {
-    if (m.activations != ActivationQuant::kInt8) return;
+    if (m.activations == ActivationQuant::kNone) return;
     const int64_t blocks = static_cast<int64_t>(rows) * m.k_blocks();
-    codes.resize(blocks * kKBlock);
     scales.resize(blocks);
+    if (m.activations == ActivationQuant::kInt16) {
+      words.resize(blocks * kKBlock);
+      QuantizeInt16({.rows = rows,
+                     .cols = m.k,
+                     .x = x.data(),
+                     .x_stride = m.k,
+                     .words = words.data(),
+                     .scales = scales.data()},
+                    isa);
+      return;
+    }
+    codes.resize(blocks * kKBlock);
     offsets.resize(blocks);
     QuantizeInt8({.rows = rows,
                   .cols = m.k,
@@ -84,10 +97,10 @@ struct QuantizedRows {
                  isa);
   }
   void Use(GemmParams* params) const {
-    if (codes.empty()) return;
-    params->x_codes = codes.data();
+    if (scales.empty()) return;
     params->x_scales = scales.data();
-    params->x_offsets = offsets.data();
+    if (!words.empty()) params->x_words = words.data();
+    if (!codes.empty()) params->x_codes = codes.data(), params->x_offsets = offsets.data();
   }
 };
 
@@ -98,6 +111,7 @@ inline std::vector<PackSpec> Kinds(const std::vector<Stored>& stored) {
   std::vector<PackSpec> specs;
   for (const Stored& s : stored) specs.push_back({s.source, 0, s.source.rows, false});
   specs.push_back({stored.back().source, 0, stored.back().source.rows, false, true});
+  specs.push_back({stored.back().source, 0, stored.back().source.rows, false, false, true});
   return specs;
 }
 inline std::vector<Stored> AllTypes(int n, int k, uint32_t seed) {

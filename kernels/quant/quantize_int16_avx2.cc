@@ -1,0 +1,7 @@
+#include "kernels/quant/quantize_int16_kernel.h"
+
+namespace conclave::kernels {
+
+void QuantizeInt16Avx2(const QuantizeInt16Params& params) { QuantizeInt16Rows(params); }
+
+}  // namespace conclave::kernels

@@ -10,6 +10,20 @@
 
 namespace conclave::kernels {
 
+// Adding it rounds to an integer, which the low 16 bits then are: 1.5 * 2^23.
+inline constexpr float kInt16Magic = 12582912.0f;
+
+// What a block is multiplied with, and its scale.
+static inline float Int16Factor(float sum, float largest, float* scale) {
+  *scale = 0;
+  if (sum <= kInt16Smallest) return 0;
+  // What is no number goes on: it must show in the result.
+  const float by_sum = kInt16Sum / sum, by_largest = kInt16Largest / largest;
+  const float factor = by_largest < by_sum ? by_largest : by_sum;
+  *scale = 1.0f / factor;
+  return factor;
+}
+
 static inline void QuantizeInt16Block(const float* x, int16_t* words, float* scale) {
   constexpr int kLanes = 16;
   float sum[kLanes] = {};
@@ -27,22 +41,13 @@ static inline void QuantizeInt16Block(const float* x, int16_t* words, float* sca
       if (largest[lane + width] > largest[lane]) largest[lane] = largest[lane + width];
     }
   }
-  float factor = 0;
-  *scale = 0;
-  if (!(sum[0] <= kInt16Smallest)) {  // also for what is no number, which must show in the result
-    const float by_sum = kInt16Sum / sum[0],
-                by_largest = kInt16Largest / std::bit_cast<float>(largest[0]);
-    factor = by_largest < by_sum ? by_largest : by_sum;
-    *scale = 1.0f / factor;
-  }
-  constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
-  for (int i = 0; i < kQuantBlock; ++i) {
-    words[i] = static_cast<int16_t>(
-        static_cast<int32_t>(std::bit_cast<uint32_t>(x[i] * factor + kMagic) - 0x4b400000u));
-  }
+  const float factor = Int16Factor(sum[0], std::bit_cast<float>(largest[0]), scale);
+  for (int i = 0; i < kQuantBlock; ++i)
+    words[i] = static_cast<int16_t>(std::bit_cast<uint32_t>(x[i] * factor + kInt16Magic));
 }
 
-static inline void QuantizeInt16Rows(const QuantizeInt16Params& p) {
+template <class Block>
+static inline void QuantizeInt16Rows(const QuantizeInt16Params& p, Block quantize) {
   const int64_t blocks = (p.cols + kQuantBlock - 1) / kQuantBlock;
   for (int64_t row = 0; row < p.rows; ++row) {
     for (int64_t block = 0; block < blocks; ++block) {
@@ -54,7 +59,7 @@ static inline void QuantizeInt16Rows(const QuantizeInt16Params& p) {
         std::memcpy(padded, x, sizeof(float) * (p.cols - begin));
         x = padded;
       }
-      QuantizeInt16Block(x, p.words + at * kQuantBlock, p.scales + at);
+      quantize(x, p.words + at * kQuantBlock, p.scales + at);
     }
   }
 }

@@ -2,6 +2,8 @@
 
 namespace conclave::kernels {
 
-void QuantizeInt16Portable(const QuantizeInt16Params& params) { QuantizeInt16Rows(params); }
+void QuantizeInt16Portable(const QuantizeInt16Params& params) {
+  QuantizeInt16Rows(params, QuantizeInt16Block);
+}
 
 }  // namespace conclave::kernels

@@ -215,6 +215,7 @@ absl::StatusOr<EngineBenchReport> BenchEngine(const EngineBenchRequest& r) {
   report.limits = {LimitOf(limits, &MachineLimits::read_bytes_per_s).median,
                    LimitOf(limits, &MachineLimits::float_macs_per_s).median,
                    LimitOf(limits, &MachineLimits::bf16_dot_macs_per_s).median,
+                   LimitOf(limits, &MachineLimits::int16_dot_macs_per_s).median,
                    LimitOf(limits, &MachineLimits::int8_dot_macs_per_s).median};
   report.limits_spread = LimitOf(limits, &MachineLimits::read_bytes_per_s).spread;
   for (const Workload& w : workloads) {

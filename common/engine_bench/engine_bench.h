@@ -32,7 +32,7 @@ struct EngineBenchLine {
   double bytes_per_token = 0;  // weights and KV that a token of this batch must read
   double macs_per_token = 0;   // useful multiply-adds
   double bandwidth_share = 0;  // of the measured read bandwidth
-  double compute_share = 0;    // of the measured multiply-add peak of the mode
+  double compute_share = 0;    // of the measured multiply-add peak of the mode; may pass 1
   double against_first = 0;    // tokens/s over those of the first line in the same round
   double spread = 0;           // of the middle half of the rounds' tokens/s, over the median
 };

@@ -61,6 +61,7 @@ MachineLimits LimitMeter::Measure() {
   }
   limits.float_macs_per_s = PeakRate(*pool_, kernels::PeakKind::kFloatFma);
   limits.bf16_dot_macs_per_s = PeakRate(*pool_, kernels::PeakKind::kBf16Dot);
+  limits.int16_dot_macs_per_s = PeakRate(*pool_, kernels::PeakKind::kInt16Dot);
   limits.int8_dot_macs_per_s = PeakRate(*pool_, kernels::PeakKind::kInt8Dot);
   return limits;
 }

@@ -12,10 +12,12 @@ namespace conclave {
 struct MachineLimits {
   double read_bytes_per_s = 0;  // memory far beyond the caches, in huge pages where there are any
   double float_macs_per_s = 0;  // float32 fused multiply-adds on registers
-  double bf16_dot_macs_per_s = 0;  // vdpbf16ps; 0 without it
-  double int8_dot_macs_per_s = 0;  // vpdpbusd; 0 without it
+  double bf16_dot_macs_per_s = 0;   // vdpbf16ps; 0 without it
+  double int16_dot_macs_per_s = 0;  // vpdpwssd; 0 without it
+  double int8_dot_macs_per_s = 0;   // vpdpbusd; 0 without it
 
-  // The fastest way to multiply in a mode: bf16 values may go through either of the first two.
+  // The fastest instruction that multiplies what the mode is named after: bf16 values, float32 or
+  // in pairs. The engine may pass it: it multiplies e4m3 weights as int16.
   double MacsPerSecond(ComputeMode mode) const;
 };
 

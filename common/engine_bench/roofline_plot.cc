@@ -80,8 +80,8 @@ std::string RooflinePlot(const std::string& title, ComputeMode mode,
                          const EngineBenchReport& report) {
   const MachineLimits& limits = report.limits;
   const double bandwidth = limits.read_bytes_per_s, peak = limits.MacsPerSecond(mode);
-  const double highest =
-      std::max({limits.float_macs_per_s, limits.bf16_dot_macs_per_s, limits.int8_dot_macs_per_s});
+  const double highest = std::max({limits.float_macs_per_s, limits.bf16_dot_macs_per_s,
+                                   limits.int16_dot_macs_per_s, limits.int8_dot_macs_per_s});
   Axes a{.x_min = 0.3, .x_max = 1000, .y_min = 1e15, .y_max = highest * 2};
   for (const EngineBenchLine& line : report.lines) {
     const double intensity = line.macs_per_token / line.bytes_per_token;
@@ -100,6 +100,7 @@ std::string RooflinePlot(const std::string& title, ComputeMode mode,
   constexpr std::string_view kOther = "stroke=\"#999\" stroke-dasharray=\"5 4\"";
   for (const auto& [rate, name] : {std::pair{limits.float_macs_per_s, "float32 multiply-add"},
                                    std::pair{limits.bf16_dot_macs_per_s, "bf16 dot"},
+                                   std::pair{limits.int16_dot_macs_per_s, "int16 dot"},
                                    std::pair{limits.int8_dot_macs_per_s, "int8 dot"}}) {
     if (rate > 0 && rate != peak) svg += Roof(a, bandwidth, rate, kOther, name);
   }

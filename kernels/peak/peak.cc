@@ -9,6 +9,7 @@ bool PeakSupported(PeakKind kind) {
   switch (kind) {
     case PeakKind::kBf16Dot:
       return IsaSupported(Isa::kAvx512) && __builtin_cpu_supports("avx512bf16");
+    case PeakKind::kInt16Dot:
     case PeakKind::kInt8Dot:
       return VnniSupported();
     default:
@@ -23,6 +24,8 @@ std::string_view PeakName(PeakKind kind) {
   switch (kind) {
     case PeakKind::kBf16Dot:
       return "bf16 dot (vdpbf16ps)";
+    case PeakKind::kInt16Dot:
+      return "int16 dot (vpdpwssd)";
     case PeakKind::kInt8Dot:
       return "int8 dot (vpdpbusd)";
     default:
@@ -34,6 +37,8 @@ int64_t RunPeak(PeakKind kind, int64_t iterations) {
   switch (kind) {
     case PeakKind::kBf16Dot:
       return PeakBf16Dot(iterations);
+    case PeakKind::kInt16Dot:
+      return PeakInt16Dot(iterations);
     case PeakKind::kInt8Dot:
       return PeakInt8Dot(iterations);
     default:

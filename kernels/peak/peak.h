@@ -12,6 +12,7 @@ namespace conclave::kernels {
 enum class PeakKind {
   kFloatFma,  // float32 fused multiply-adds of the best instruction set
   kBf16Dot,   // vdpbf16ps
+  kInt16Dot,  // vpdpwssd
   kInt8Dot    // vpdpbusd
 };
 
@@ -26,6 +27,7 @@ int64_t PeakFmaPortable(int64_t iterations);
 int64_t PeakFmaAvx2(int64_t iterations);
 int64_t PeakFmaAvx512(int64_t iterations);
 int64_t PeakBf16Dot(int64_t iterations);
+int64_t PeakInt16Dot(int64_t iterations);
 int64_t PeakInt8Dot(int64_t iterations);
 uint64_t ReadAllPortable(const uint8_t* data, int64_t bytes);
 uint64_t ReadAllAvx512(const uint8_t* data, int64_t bytes);

@@ -41,6 +41,21 @@ __attribute__((target("avx512bf16"))) int64_t PeakBf16Dot(int64_t iterations) {
   return iterations * kChains * 32;
 }
 
+__attribute__((target("avx512vnni"))) int64_t PeakInt16Dot(int64_t iterations) {
+  __m512i sum[kChains];
+#pragma GCC unroll 16
+  for (int c = 0; c < kChains; ++c) sum[c] = _mm512_setzero_si512();
+  const __m512i x = _mm512_set1_epi16(1);
+  for (int64_t i = 0; i < iterations; ++i) {
+#pragma GCC unroll 16
+    for (int c = 0; c < kChains; ++c) {
+      sum[c] = _mm512_dpwssd_epi32(sum[c], x, x);
+      asm volatile("" : "+v"(sum[c]));
+    }
+  }
+  return iterations * kChains * 32;
+}
+
 __attribute__((target("avx512vnni"))) int64_t PeakInt8Dot(int64_t iterations) {
   __m512i sum[kChains];
 #pragma GCC unroll 16
@@ -72,6 +87,7 @@ uint64_t ReadAllAvx512(const uint8_t* data, int64_t bytes) {
 
 int64_t PeakFmaAvx512(int64_t iterations) { return PeakFmaPortable(iterations); }
 int64_t PeakBf16Dot(int64_t iterations) { return PeakFmaPortable(iterations); }
+int64_t PeakInt16Dot(int64_t iterations) { return PeakFmaPortable(iterations); }
 int64_t PeakInt8Dot(int64_t iterations) { return PeakFmaPortable(iterations); }
 uint64_t ReadAllAvx512(const uint8_t* data, int64_t bytes) { return ReadAllPortable(data, bytes); }
 #endif

@@ -62,16 +62,21 @@ def main():
         print(f"{shape}, {mode}: read {limits['read_bytes_per_s'] / 1e9:.1f} GB/s (spread "
               f"{100 * limits['spread']:.0f} %), multiply-adds float32 "
               f"{limits['float_macs_per_s'] / 1e9:.0f}, bf16 dot "
-              f"{limits['bf16_dot_macs_per_s'] / 1e9:.0f}, int8 dot "
+              f"{limits['bf16_dot_macs_per_s'] / 1e9:.0f}, int16 dot "
+              f"{limits['int16_dot_macs_per_s'] / 1e9:.0f}, int8 dot "
               f"{limits['int8_dot_macs_per_s'] / 1e9:.0f} G/s; {report['rounds']} rounds")
     print("\n| shape | mode | line | figure | measured | must | aim | tokens/s |")
     print("|---|---|---|---|---|---|---|---|")
     for shape, mode, name, field, must, aim, what in DEMANDS:
         if (shape, mode) not in reports:
             continue
+        limits = reports[shape, mode]["limits"]
         line = next(l for l in reports[shape, mode]["lines"] if l["what"] == name)
         value = line[field]
         form = (lambda v: f"{v:.2f}x") if must > 1 else (lambda v: f"{100 * v:.0f} %")
+        if what == "share of bf16 multiply peak" and limits["int16_dot_macs_per_s"] > 0:
+            rate = line["tokens_per_s"] * line["macs_per_token"]
+            what += f" ({100 * rate / limits['int16_dot_macs_per_s']:.0f} % of the int16 peak)"
         verdict = "" if value >= aim else " (below the aim)" if value >= must else " **(missed)**"
         print(f"| {shape} | {mode} | {name} | {what} | {form(value)}{verdict} | {form(must)} | "
               f"{form(aim)} | {line['tokens_per_s']:.1f} |")

@@ -50,6 +50,7 @@ nlohmann::json ToJson(const BenchEngineOptions& o, const EngineBenchReport& repo
            {{"read_bytes_per_s", report.limits.read_bytes_per_s},
             {"float_macs_per_s", report.limits.float_macs_per_s},
             {"bf16_dot_macs_per_s", report.limits.bf16_dot_macs_per_s},
+            {"int16_dot_macs_per_s", report.limits.int16_dot_macs_per_s},
             {"int8_dot_macs_per_s", report.limits.int8_dot_macs_per_s},
             {"spread", report.limits_spread}}},
           {"rounds", report.rounds},
@@ -66,10 +67,12 @@ void PrintTable(const BenchEngineOptions& o, const EngineBenchReport& r, Compute
                      r.resident_bytes / 1e6, r.load_seconds);
   out << fmt::format(
       "limits, medians over {} rounds (read: spread {:.0f} %): read {:.1f} GB/s; multiply-adds "
-      "float32 {:.0f}, bf16 dot {:.0f}, int8 dot {:.0f} G/s; the limit of this mode: {:.0f} "
+      "float32 {:.0f}, bf16 dot {:.0f}, int16 dot {:.0f}, int8 dot {:.0f} G/s; the limit of this "
+      "mode: {:.0f} "
       "G/s\n\n",
       r.rounds, 100 * r.limits_spread, l.read_bytes_per_s / 1e9, l.float_macs_per_s / 1e9,
-      l.bf16_dot_macs_per_s / 1e9, l.int8_dot_macs_per_s / 1e9, l.MacsPerSecond(mode) / 1e9);
+      l.bf16_dot_macs_per_s / 1e9, l.int16_dot_macs_per_s / 1e9, l.int8_dot_macs_per_s / 1e9,
+      l.MacsPerSecond(mode) / 1e9);
   out << fmt::format("{:<32} {:>10} {:>8} {:>10} {:>11} {:>13} {:>13} {:>14}\n", "", "tokens/s",
                      "spread", "MB/token", "MMAC/token", "of bandwidth", "of multiply",
                      "over 1st line");

@@ -8,6 +8,7 @@
 #include "common/engine_bench/model_cost.h"
 #include "common/engine_bench/roofline_plot.h"
 #include "common/model/random_checkpoint.h"
+#include "kernels/peak/peak.h"
 
 namespace conclave {
 namespace {
@@ -64,6 +65,8 @@ TEST(BenchEngine, ReportsEveryLineAgainstMeasuredLimits) {
   EXPECT_GE(report->rounds, 5);
   EXPECT_GT(report->limits.read_bytes_per_s, 0);
   EXPECT_GT(report->limits.float_macs_per_s, 0);
+  EXPECT_EQ(report->limits.int16_dot_macs_per_s > 0,
+            kernels::PeakSupported(kernels::PeakKind::kInt16Dot));
   EXPECT_EQ(report->lines[0].against_first, 1);
   for (const EngineBenchLine& line : report->lines) {
     EXPECT_GT(line.tokens_per_s, 0) << line.what;

@@ -42,9 +42,9 @@ struct GemmParams {
 // What a panel's stream will need: from memory into the second-level cache far ahead, and on into
 // the first one shortly before. Alone, the hardware's prefetcher reaches two thirds of the memory's
 // bandwidth at the rate that one row consumes weights (kernels/README.md).
-static inline void PrefetchWeights(const uint8_t* p) {
+static inline void PrefetchWeights(const uint8_t* p, int shortly = 1024) {
   __builtin_prefetch(p + 8192, 0, 2);
-  __builtin_prefetch(p + 1024);
+  __builtin_prefetch(p + shortly);
 }
 
 // Panels [panel_begin, panel_end) of the output channels; different panels may run on different

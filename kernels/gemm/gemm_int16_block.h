@@ -37,7 +37,7 @@ struct GemmInt16Block : GemmInt16Sums<D> {
           __builtin_prefetch(group + t * 64 + 1024);
           if (t % 2 == 0 && shared_fetch->lines > 0) shared_fetch->Step();
         } else {
-          PrefetchWeights(group + t * 64);
+          PrefetchWeights(group + t * 64, 2048);
         }
         Words w[2];
         D::Decode(group + t * 64, w);

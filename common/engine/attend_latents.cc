@@ -29,10 +29,11 @@ struct Unit {
 // Rows of one layer being attended, in the absorbed form.
 class Attend {
  public:
-  Attend(const StepContext& ctx, int layer, int row_begin, const float* q_latent, const float* q,
-         float* mixed)
+  Attend(const StepContext& ctx, int layer, const float* gain, int row_begin, const float* q_latent,
+         const float* q, float* mixed)
       : ctx_(ctx),
-        shape_(CacheShape(ctx)),
+        shape_(ctx.cache.latent_shape()),
+        gain_(gain),
         heads_(ctx.config.num_heads),
         layer_(layer),
         row_begin_(row_begin),
@@ -44,21 +45,19 @@ class Attend {
   int64_t tokens(int row) const { return ctx_.rows.position[row_begin_ + row] + 1; }
   int heads() const { return heads_; }
   const kernels::MlaCacheShape& shape() const { return shape_; }
-  int64_t partial_floats() const {
-    return Aligned(kernels::MlaPartialFloats(heads_, shape_.latent));
-  }
+  int64_t partial_floats() const { return Aligned(kernels::MlaPartialFloats(heads_, shape_)); }
   int64_t query_floats() const { return Aligned(kernels::MlaQueryFloats(heads_, shape_)); }
-  int64_t page_floats() const { return Aligned(kernels::MlaPageFloats(shape_)); }
+  int64_t scratch_floats() const { return Aligned(kernels::MlaScratchFloats(shape_)); }
 
   // What one thread works with.
   struct Worker {
     float* query = nullptr;  // of row `packed`
     int packed = -1;
-    kernels::MlaPages pages;
+    float* scratch = nullptr;
   };
-  int64_t worker_floats() const { return query_floats() + page_floats(); }
+  int64_t worker_floats() const { return query_floats() + scratch_floats(); }
   Worker MakeWorker(float* memory) const {
-    return {.query = memory, .pages = {.buffer = memory + query_floats()}};
+    return {.query = memory, .scratch = memory + query_floats()};
   }
 
   // `next` is what this worker does afterwards, or row -1.
@@ -70,7 +69,7 @@ class Attend {
                                             .span = Span(unit),
                                             .next = next.row < 0 ? kernels::MlaSpan{} : Span(next),
                                             .q = worker.query,
-                                            .pages = &worker.pages,
+                                            .scratch = worker.scratch,
                                             .max = partial,
                                             .sum = partial + MlaLanes(heads_),
                                             .mix = partial + 2 * MlaLanes(heads_)};
@@ -81,8 +80,8 @@ class Attend {
   }
 
   void Merge(float* into, const float* parts, int count, int head_begin, int head_end) const {
-    kernels::MlaMerge({.heads = heads_,
-                       .latent = shape_.latent,
+    kernels::MlaMerge({.shape = shape_,
+                       .heads = heads_,
                        .head_begin = head_begin,
                        .head_end = head_end,
                        .into = into,
@@ -92,7 +91,7 @@ class Attend {
                       ctx_.isa);
   }
   void Finish(int row, const float* partial, int head_begin, int head_end) const {
-    kernels::MlaNormalise(partial, shape_, heads_, head_begin, head_end,
+    kernels::MlaNormalise(partial, shape_, gain_, heads_, head_begin, head_end,
                           mixed_ + static_cast<int64_t>(row) * heads_ * shape_.latent);
   }
 
@@ -110,13 +109,16 @@ class Attend {
          .heads = heads_,
          .scale = ctx_.softmax_scale,
          .q_latent = q_latent_ + static_cast<int64_t>(row) * heads_ * shape_.latent,
+         .gain = gain_,
          .q_rope = q_ + (row_begin_ + row) * heads_ * head_dim + nope,
          .rope_stride = head_dim,
-         .out = out});
+         .out = out},
+        ctx_.isa);
   }
 
   const StepContext& ctx_;
   const kernels::MlaCacheShape shape_;
+  const float* const gain_;
   const int heads_, layer_, row_begin_;
   const float* const q_latent_;
   const float* const q_;
@@ -237,17 +239,9 @@ void RunSplits(const StepContext& ctx, const Attend& attend, int rows, int worke
 
 }  // namespace
 
-kernels::MlaCacheShape CacheShape(const StepContext& ctx) {
-  using kernels::KvType;
-  const KvType of_mode = ctx.bf16() ? KvType::kBf16 : KvType::kF32;
-  return {.type = ctx.cache.format() == KvFormat::kFp8 ? KvType::kFp8 : of_mode,
-          .latent = ctx.config.kv_lora_rank,
-          .rope = ctx.config.qk_rope_head_dim};
-}
-
-void AttendLatents(const StepContext& ctx, int layer, int row_begin, int row_count,
-                   const float* q_latent, const float* q, float* mixed) {
-  const Attend attend(ctx, layer, row_begin, q_latent, q, mixed);
+void AttendLatents(const StepContext& ctx, int layer, const AttentionWeights& w, int row_begin,
+                   int row_count, const float* q_latent, const float* q, float* mixed) {
+  const Attend attend(ctx, layer, LatentGain(ctx, w), row_begin, q_latent, q, mixed);
   int64_t tokens = 0;
   int units = 0;
   for (int row = 0; row < row_count; ++row) {

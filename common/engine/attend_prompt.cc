@@ -4,7 +4,7 @@
 #include "common/engine/parallel.h"
 #include "common/engine/step.h"
 #include "kernels/attention/mla_prompt.h"
-#include "kernels/quant/quant.h"
+#include "kernels/quant/bf16.h"
 
 namespace conclave {
 namespace {
@@ -25,7 +25,7 @@ class Prompt {
          const float* q, float* out)
       : ctx_(ctx),
         w_(w),
-        shape_(CacheShape(ctx)),
+        shape_(ctx.cache.latent_shape()),
         layer_(layer),
         begin_(run.begin),
         rows_(run.count),
@@ -82,17 +82,21 @@ class Prompt {
     return (rows + kernels::kMlaPromptRows - 1) / kernels::kMlaPromptRows;
   }
 
-  // Tokens [from, from + tokens) of the sequence to float32.
+  // Tokens [from, from + tokens) of the sequence to float32, rounded as operands.
   void ReadLatents(int64_t from, int tokens) {
     const int pages = (tokens + kPageTokens - 1) / kPageTokens;
     const int32_t* table = ctx_.rows.pages[begin_] + from / kPageTokens;
     ParallelFor(ctx_.pool, pages, static_cast<double>(tokens) * cached_ / 4, [&](int page) {
+      const int count = std::min(kPageTokens, tokens - page * kPageTokens);
+      float* out = latents_ + static_cast<int64_t>(page) * kPageTokens * cached_;
       kernels::MlaDecodePage({.shape = shape_,
                               .page = ctx_.cache.PageLayer(table[page], layer_),
-                              .tokens = std::min(kPageTokens, tokens - page * kPageTokens),
-                              .out = latents_ + static_cast<int64_t>(page) * kPageTokens * cached_,
+                              .tokens = count,
+                              .gain = LatentGain(ctx_, w_),
+                              .out = out,
                               .out_stride = cached_},
                              ctx_.isa);
+      if (ctx_.bf16()) kernels::RoundToBf16(out, count * static_cast<int64_t>(cached_));
     });
   }
 

@@ -2,6 +2,7 @@
 
 #include "common/engine/elementwise.h"
 #include "common/engine/step.h"
+#include "kernels/attention/mla.h"
 #include "kernels/norm/rmsnorm.h"
 #include "kernels/quant/quant.h"
 #include "kernels/rope/rope.h"
@@ -14,17 +15,17 @@ constexpr float kLoraNormEps = 1e-6f;
 // Rows whose latent queries are in memory at once.
 constexpr int kRowBlock = 64;
 
-// Normalises the latent, rotates the shared key, and stores both in the cache's type.
+// Normalises the latent, rotates the shared key, and stores both in the cache's type. The latent of
+// a cache in fixed point without the norm's weight.
 void WriteKv(const StepContext& ctx, int layer, const AttentionWeights& w, float* kv) {
   const ModelConfig& c = ctx.config;
-  const kernels::MlaCacheShape shape = CacheShape(ctx);
   const int width = c.KvWidth(), half = ctx.rows.half;
   kernels::RmsNorm({.rows = ctx.rows.count,
                     .width = c.kv_lora_rank,
                     .eps = kLoraNormEps,
                     .x = kv,
                     .x_stride = width,
-                    .weight = w.kv_a_norm.data(),
+                    .weight = LatentGain(ctx, w) != nullptr ? nullptr : w.kv_a_norm.data(),
                     .out = kv,
                     .out_stride = width});
   for (int row = 0; row < ctx.rows.count; ++row) {
@@ -34,7 +35,7 @@ void WriteKv(const StepContext& ctx, int layer, const AttentionWeights& w, float
     const int64_t position = ctx.rows.position[row];
     uint8_t* entry = ctx.cache.PageLayer(ctx.rows.pages[row][position / kPageTokens], layer) +
                      position % kPageTokens * ctx.cache.TokenBytes();
-    kernels::MlaEncodeToken(shape, values, entry);
+    kernels::MlaEncodeToken(ctx.cache.latent_shape(), values, entry);
   }
 }
 
@@ -59,7 +60,7 @@ void AttendGenerated(const StepContext& ctx, int layer, const AttentionWeights& 
     }
     RunGemms(ctx.pool, ctx.isa, gemms);
     RoundOperands(ctx, q_latent, count * heads * latent);
-    AttendLatents(ctx, layer, begin, count, q_latent, q, mixed);
+    AttendLatents(ctx, layer, w, begin, count, q_latent, q, mixed);
     RoundOperands(ctx, mixed, count * heads * latent);
     const int64_t out_stride = static_cast<int64_t>(heads) * c.v_head_dim;
     for (int h = 0; h < heads; ++h) {

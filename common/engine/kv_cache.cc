@@ -5,24 +5,23 @@
 #include <cstring>
 #include <limits>
 
-#include "kernels/attention/mla.h"
-
 namespace conclave {
 
 absl::StatusOr<std::unique_ptr<KvCache>> KvCache::Create(const ModelConfig& config,
                                                          ComputeMode mode, int pages,
                                                          KvFormat format) {
   if (pages < 1) return InvalidArgument("a KV cache of {} pages, must be at least 1", pages);
-  if (format == KvFormat::kFp8 && !config.IsMla()) {
+  if (format != KvFormat::kMode && !config.IsMla()) {
     return InvalidArgument(
-        "an FP8 KV cache needs latent attention, {} has none; use the format auto",
-        config.model_type);
+        "a KV cache in the format {} needs latent attention, {} has none; use the format auto",
+        KvFormatName(format), config.model_type);
   }
   std::unique_ptr<KvCache> cache(new KvCache());
   cache->format_ = format;
   cache->pages_ = pages;
   cache->layers_ = config.TotalLayers();
   cache->width_ = config.KvWidth();
+  if (config.IsMla()) cache->latent_shape_ = LatentShapeOf(config, mode, format);
   cache->token_bytes_ = TokenBytesOf(config, mode, format);
   if (cache->PageBytes() > std::numeric_limits<int64_t>::max() / pages) {
     return ResourceExhausted(
@@ -42,12 +41,18 @@ absl::StatusOr<std::unique_ptr<KvCache>> KvCache::Create(const ModelConfig& conf
 }
 
 int64_t KvCache::TokenBytesOf(const ModelConfig& config, ComputeMode mode, KvFormat format) {
-  if (format == KvFormat::kFp8) {
-    return kernels::MlaCacheShape{kernels::KvType::kFp8, config.kv_lora_rank,
-                                  config.qk_rope_head_dim}
-        .TokenBytes();
-  }
+  if (config.IsMla()) return LatentShapeOf(config, mode, format).TokenBytes();
   return static_cast<int64_t>(config.KvWidth()) * ActivationBytes(mode);
+}
+
+kernels::MlaCacheShape KvCache::LatentShapeOf(const ModelConfig& config, ComputeMode mode,
+                                              KvFormat format) {
+  using kernels::KvType;
+  const KvType type = format == KvFormat::kFp8    ? KvType::kFp8
+                      : format == KvFormat::kBf16 ? KvType::kBf16
+                      : UsesBf16(mode)            ? KvType::kInt16
+                                                  : KvType::kF32;
+  return {type, config.kv_lora_rank, config.qk_rope_head_dim};
 }
 
 KvCache::~KvCache() {

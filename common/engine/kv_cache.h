@@ -1,7 +1,7 @@
 // Storage of the paged latent KV cache: memory and addresses only; who owns which page is decided
 // by common/kvcache. Page-major, so that a page is one piece for all layers and (page, layer) is
-// one piece for a hand-off: [pages][layers][kPageTokens] tokens of KvWidth values, float32 or bf16
-// by mode, or FP8.
+// one piece for a hand-off: [pages][layers][kPageTokens] tokens of KvWidth values in the format
+// that mode and KvFormat say.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,7 @@
 #include "common/engine/compute_mode.h"
 #include "common/engine/kv_format.h"
 #include "common/model/model_config.h"
+#include "kernels/attention/mla.h"
 
 namespace conclave {
 
@@ -27,12 +28,16 @@ class KvCache {
                                                          KvFormat format = KvFormat::kMode);
   // Bytes of one token in one layer.
   static int64_t TokenBytesOf(const ModelConfig& config, ComputeMode mode, KvFormat format);
+  // Latent attention only: how a token lies in memory.
+  static kernels::MlaCacheShape LatentShapeOf(const ModelConfig& config, ComputeMode mode,
+                                              KvFormat format);
   ~KvCache();
 
   int pages() const { return pages_; }
   int layers() const { return layers_; }
   int width() const { return width_; }  // values per token and layer
   KvFormat format() const { return format_; }
+  const kernels::MlaCacheShape& latent_shape() const { return latent_shape_; }
   int64_t TokenBytes() const { return token_bytes_; }  // bytes of one token in one layer
   // First byte of (page, layer): kPageTokens * TokenBytes() bytes, tokens in order.
   uint8_t* PageLayer(int page, int layer) const {
@@ -47,6 +52,7 @@ class KvCache {
   int pages_ = 0, layers_ = 0, width_ = 0;
   int64_t token_bytes_ = 0;
   KvFormat format_ = KvFormat::kMode;
+  kernels::MlaCacheShape latent_shape_;
 };
 
 }  // namespace conclave

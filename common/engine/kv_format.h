@@ -9,16 +9,19 @@
 
 namespace conclave {
 
-// kMode: float32 or bf16, as the compute mode says. kFp8, latent attention only: per token and
-// layer the latent as e4m3 with one float32 scale per 128 values, then the rotary part as bf16.
-enum class KvFormat : uint8_t { kMode = 0, kFp8 = 1 };
+// kMode, as the compute mode says: float32, or with bf16 activations 16-bit fixed-point latents
+// (kernels/attention/mla_int16.h) and bf16 for grouped heads. The others for latent attention only:
+// kFp8, per token and layer the latent as e4m3 with one float32 scale per 128 values, then the
+// rotary part as bf16; kBf16, all of it as bf16.
+enum class KvFormat : uint8_t { kMode = 0, kFp8 = 1, kBf16 = 2 };
 
 constexpr std::string_view KvFormatName(KvFormat format) {
-  return format == KvFormat::kFp8 ? "fp8" : "auto";
+  return format == KvFormat::kFp8 ? "fp8" : format == KvFormat::kBf16 ? "bf16" : "auto";
 }
 inline bool ParseKvFormat(std::string_view text, KvFormat* format) {
   if (text == "auto") return *format = KvFormat::kMode, true;
   if (text == "fp8") return *format = KvFormat::kFp8, true;
+  if (text == "bf16") return *format = KvFormat::kBf16, true;
   return false;
 }
 

@@ -6,7 +6,6 @@
 #include "common/engine/ffn.h"
 #include "common/engine/forward.h"
 #include "common/engine/weights.h"
-#include "kernels/attention/mla.h"
 
 namespace conclave {
 
@@ -63,8 +62,12 @@ struct StepContext {
   bool bf16() const { return UsesBf16(mode); }
 };
 
-// How a cached token lies in memory.
-kernels::MlaCacheShape CacheShape(const StepContext& ctx);
+// What cached latents of a layer are multiplied by, or null: fixed-point latents lie in the cache
+// without the weight of their norm.
+inline const float* LatentGain(const StepContext& ctx, const AttentionWeights& weights) {
+  return ctx.cache.latent_shape().type == kernels::KvType::kInt16 ? weights.kv_a_norm.data()
+                                                                  : nullptr;
+}
 
 // x += attention(norm(x)); writes the KV of all rows into layer `layer` and calls on_layer_kv.
 void AttentionBlock(const StepContext& ctx, int layer, const AttentionWeights& weights, float* x);
@@ -77,8 +80,9 @@ void AttendPrompt(const StepContext& ctx, int layer, const AttentionWeights& wei
 // The absorbed form: attention of rows [row_begin, row_begin + row_count) over layer `layer` of the
 // cache: q_latent [row_count, heads, kv_lora] and the rotary part of q [rows, heads, nope + rope]
 // give mixed [row_count, heads, kv_lora].
-void AttendLatents(const StepContext& ctx, int layer, int row_begin, int row_count,
-                   const float* q_latent, const float* q, float* mixed);
+void AttendLatents(const StepContext& ctx, int layer, const AttentionWeights& weights,
+                   int row_begin, int row_count, const float* q_latent, const float* q,
+                   float* mixed);
 
 // x += attention(norm(x)) with grouped heads; as AttentionBlock.
 void GqaBlock(const StepContext& ctx, int layer, const GqaWeights& weights, float* x);

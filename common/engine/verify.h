@@ -54,8 +54,8 @@ struct VerifyReport {
 // bf16; the same token on top in 75 % of rows, 60 % with experts. w8a8 without e4m3 weights: bf16's
 // bits. Where golden has w8a8.logits: rms <= 0.2 from them with float32 operands, as they were
 // made, and <= 0.5 with the mode's own, which is also asked of `logits`.
-// With FP8 KV no tolerance is advised: lines tell its effect on logits, against the golden and
-// against the same engine with the mode's own KV.
+// With FP8 or bf16 KV no tolerance is advised: lines tell its effect on logits, against the golden
+// and against the same engine with the mode's own KV.
 // Always: the pass in chunks gives the bits of the pass in one piece.
 absl::StatusOr<VerifyReport> Verify(const VerifyRequest& request);
 

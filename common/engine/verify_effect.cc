@@ -81,9 +81,10 @@ absl::Status MeasureKvFormat(const VerifyRequest& request, const VerifyRun& run,
   const int64_t vocab = run.model->config().vocab_size,
                 rows = static_cast<int64_t>(run.prompt.size());
   ASSIGN_OR_RETURN(const auto logits, golden.Floats("logits", {rows, vocab}));
-  AppendEffect("fp8 KV against golden logits", run.one_pass.logits, logits, vocab, {}, report);
-  AppendEffects(fmt::format("fp8 KV against {} KV", ComputeModeName(request.mode)), run, other, {},
-                report);
+  const std::string format(KvFormatName(request.kv_format));
+  AppendEffect(format + " KV against golden logits", run.one_pass.logits, logits, vocab, {},
+               report);
+  AppendEffects(format + " KV against auto KV", run, other, {}, report);
   return absl::OkStatus();
 }
 

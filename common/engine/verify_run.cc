@@ -4,8 +4,8 @@
 #include <numeric>
 
 #include "common/engine/local_experts.h"
-#include "kernels/attention/mla.h"
-#include "kernels/quant/quant.h"
+#include "common/engine/weights.h"
+#include "kernels/quant/bf16.h"
 
 namespace conclave {
 namespace {
@@ -42,15 +42,15 @@ struct Runner {
   }
   std::vector<float> ReadKv(int layer, int tokens) const {
     const int width = cache->width();
+    const ModelConfig& c = model->config();
+    const auto& gain = model->weights().layers[layer].attention.kv_a_norm;
     std::vector<float> values(static_cast<size_t>(tokens) * width);
     for (int t = 0; t < tokens; ++t) {
       const uint8_t* entry =
           cache->PageLayer(pages[t / kPageTokens], layer) + t % kPageTokens * cache->TokenBytes();
       float* out = &values[static_cast<size_t>(t) * width];
-      if (cache->format() == KvFormat::kFp8) {
-        const ModelConfig& c = model->config();
-        kernels::MlaDecodeToken({kernels::KvType::kFp8, c.kv_lora_rank, c.qk_rope_head_dim}, entry,
-                                out);
+      if (c.IsMla()) {
+        kernels::MlaDecodeToken(cache->latent_shape(), entry, out, gain.data());
       } else if (UsesBf16(model->mode())) {
         kernels::DecodeBf16Row(reinterpret_cast<const uint16_t*>(entry), width, out);
       } else {

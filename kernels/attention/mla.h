@@ -20,7 +20,8 @@ inline constexpr int kMlaFp8Group = 128;  // latents that share a scale
 // How a cached token lies in memory:
 //   kF32, kBf16   [latent + rope] values
 //   kFp8          [latent] e4m3 codes, [ceil(latent / 128)] float32 scales, [rope] bf16
-enum class KvType : uint8_t { kF32, kBf16, kFp8 };
+//   kInt16        [latent] 16-bit fixed point, [rope] bf16: mla_int16.h; latent and rope even
+enum class KvType : uint8_t { kF32, kBf16, kFp8, kInt16 };
 
 constexpr int MlaFp8Groups(int latent) { return (latent + kMlaFp8Group - 1) / kMlaFp8Group; }
 
@@ -30,23 +31,28 @@ struct MlaCacheShape {
   int rope = 0;
   constexpr int64_t TokenBytes() const {
     const int64_t width = latent + rope;
-    return type == KvType::kF32    ? 4 * width
-           : type == KvType::kBf16 ? 2 * width
-                                   : latent + 4 * MlaFp8Groups(latent) + 2 * rope;
+    return type == KvType::kF32   ? 4 * width
+           : type == KvType::kFp8 ? latent + 4 * MlaFp8Groups(latent) + 2 * rope
+                                  : 2 * width;
+  }
+  // Channels of a mixture in memory. Of kInt16 they lie in an order of the kernels' own, which
+  // MlaNormalise undoes.
+  constexpr int MixWidth() const {
+    return type == KvType::kInt16 ? (latent + 31) / 32 * 32 : latent;
   }
 };
-
-// In float32 the values of a bf16 cache lie split: of 32, the 16 even ones, then the odd ones. It
-// shows in packed queries and in mixtures, and is undone by MlaNormalise.
-constexpr bool MlaSplitOrder(const MlaCacheShape& shape) {
-  return shape.type == KvType::kBf16 && shape.latent % 32 == 0 && shape.rope % 32 == 0;
+// What a code of kInt16 counts.
+static inline float MlaInt16Step(int latent) {
+  return __builtin_sqrtf(static_cast<float>(latent)) / 32752.0f;
 }
 
 // values [latent + rope] to one cached token and back. kFp8: scale = largest magnitude / 448, so
 // that a value is off by at most 2^-4 of itself or 2^-10 of the scale; a group of zeros has scale
-// 0.
+// 0. kInt16: off by at most half a step. `gain` [latent], of kInt16 only: what latents are
+// multiplied by; null: 1.
 void MlaEncodeToken(const MlaCacheShape& shape, const float* values, uint8_t* token);
-void MlaDecodeToken(const MlaCacheShape& shape, const uint8_t* token, float* values);
+void MlaDecodeToken(const MlaCacheShape& shape, const uint8_t* token, float* values,
+                    const float* gain = nullptr);
 
 // A piece of one row's context: tokens [begin, end) of the sequence whose page p is pages[p].
 struct MlaSpan {
@@ -61,22 +67,15 @@ struct MlaQueryParams {
   int heads = 0;
   float scale = 1;                  // of the softmax
   const float* q_latent = nullptr;  // [heads, latent]
+  const float* gain = nullptr;      // as with MlaDecodeToken
   const float* q_rope = nullptr;    // [heads, rope_stride]
   int64_t rope_stride = 0;
   float* out = nullptr;  // MlaQueryFloats()
 };
 int64_t MlaQueryFloats(int heads, const MlaCacheShape& shape);
-void MlaPackQuery(const MlaQueryParams& params);
+void MlaPackQuery(const MlaQueryParams& params, Isa isa);
 
-// Pages or parts of them in float32 of one thread, and which cached tokens are in there already.
-struct MlaPages {
-  float* buffer = nullptr;  // [2, kMlaPageTokens, MlaPageStride()], 64-byte aligned
-  int current = 0;
-  const uint8_t* ready = nullptr;  // null: nothing; a new step must start with nothing
-  int ready_tokens = 0;
-};
-int64_t MlaPageStride(const MlaCacheShape& shape);  // floats between its tokens
-int64_t MlaPageFloats(const MlaCacheShape& shape);
+int64_t MlaScratchFloats(const MlaCacheShape& shape);  // 0 for kF32
 
 // All heads of one row over one split.
 struct MlaSplitParams {
@@ -86,17 +85,17 @@ struct MlaSplitParams {
   const uint8_t* kv = nullptr;
   int64_t page_stride = 0;  // bytes
   MlaSpan span;
-  MlaSpan next;               // what this thread does afterwards, to be fetched ahead; may be empty
-  const float* q = nullptr;   // of MlaPackQuery
-  MlaPages* pages = nullptr;  // not used with kF32
-  float* max = nullptr;       // [MlaLanes(heads)] out
-  float* sum = nullptr;       // [MlaLanes(heads)] out: sum of 2^(score - max)
-  float* mix = nullptr;       // [heads, latent] out: sum of 2^(score - max) * latent
+  MlaSpan next;              // what this thread does afterwards, to be fetched ahead; may be empty
+  const float* q = nullptr;  // of MlaPackQuery
+  float* scratch = nullptr;  // MlaScratchFloats(), of this thread
+  float* max = nullptr;      // [MlaLanes(heads)] out
+  float* sum = nullptr;      // [MlaLanes(heads)] out: sum of 2^(score - max)
+  float* mix = nullptr;      // [heads, MixWidth()] out: sum of 2^(score - max) * latent
 };
 constexpr int MlaLanes(int heads) { return (heads + 15) / 16 * 16; }
 // Floats of one result: max, sum, mixture.
-constexpr int64_t MlaPartialFloats(int heads, int latent) {
-  return 2 * static_cast<int64_t>(MlaLanes(heads)) + static_cast<int64_t>(heads) * latent;
+constexpr int64_t MlaPartialFloats(int heads, const MlaCacheShape& shape) {
+  return 2 * static_cast<int64_t>(MlaLanes(heads)) + static_cast<int64_t>(heads) * shape.MixWidth();
 }
 void MlaSplit(const MlaSplitParams& params, Isa isa);
 // Starts to fetch what MlaSplit reads first; for a thread's first split, before its query is
@@ -106,7 +105,8 @@ void MlaFetch(const MlaSplitParams& params);
 // Merges the results of later splits into the result of the ones before, in order, for heads
 // [head_begin, head_end). Results are laid out as MlaPartialFloats() says.
 struct MlaMergeParams {
-  int heads = 0, latent = 0;
+  MlaCacheShape shape;
+  int heads = 0;
   int head_begin = 0, head_end = 0;
   float* into = nullptr;
   const float* parts = nullptr;  // [count, part_stride]
@@ -115,9 +115,9 @@ struct MlaMergeParams {
 };
 void MlaMerge(const MlaMergeParams& params, Isa isa);
 
-// out [heads, latent] = mixture / sum, for heads [head_begin, head_end).
-void MlaNormalise(const float* partial, const MlaCacheShape& shape, int heads, int head_begin,
-                  int head_end, float* out);
+// out [heads, latent] = mixture / sum * gain, for heads [head_begin, head_end).
+void MlaNormalise(const float* partial, const MlaCacheShape& shape, const float* gain, int heads,
+                  int head_begin, int head_end, float* out);
 
 // The oracle in float64: out [heads, latent] over tokens 0 .. span.end - 1, queries as they came.
 void MlaRef(const MlaSplitParams& params, const MlaQueryParams& query, float* out);

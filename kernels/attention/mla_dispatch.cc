@@ -6,6 +6,7 @@ namespace conclave::kernels {
 void MlaSplit(const MlaSplitParams& params, Isa isa) {
   switch (isa) {
     case Isa::kAvx512:
+      if (params.shape.type == KvType::kInt16 && VnniSupported()) return MlaSplitAvx512Vnni(params);
       return MlaSplitAvx512(params);
     case Isa::kAvx2:
       return MlaSplitAvx2(params);
@@ -15,15 +16,13 @@ void MlaSplit(const MlaSplitParams& params, Isa isa) {
 }
 
 void MlaFetch(const MlaSplitParams& p) {
-  constexpr int64_t kBytes = 80 << 10;  // the kernels fetch the rest in time
-  const int64_t page_bytes = kMlaPageTokens * p.shape.TokenBytes();
-  for (int distance = 0; distance == 0 || (distance + 1) * page_bytes <= kBytes; ++distance) {
-    int tokens = 0;
-    const uint8_t* page = MlaWalk::Later(p, p.span.begin, distance, &tokens);
-    if (page == nullptr) return;
-    for (int64_t i = 0; i < tokens * p.shape.TokenBytes(); i += 64)
-      __builtin_prefetch(page + i, 0, 2);
-  }
+  constexpr int64_t kBytes = 32 << 10;  // the CPU follows, and the kernels fetch later pages
+  if (p.span.begin >= p.span.end) return;
+  int tokens = 0;
+  const uint8_t* page = MlaWalk::Later(p, p.span.begin, 0, &tokens);
+  const int64_t bytes = tokens * p.shape.TokenBytes();
+  for (int64_t i = 0; i < (bytes < kBytes ? bytes : kBytes); i += 64)
+    __builtin_prefetch(page + i, 0, 2);
 }
 
 void MlaMerge(const MlaMergeParams& params, Isa isa) {

@@ -6,9 +6,14 @@
 
 namespace conclave::kernels {
 
+void MlaPackInt16Portable(const MlaQueryParams& params);
+void MlaPackInt16Avx2(const MlaQueryParams& params);
+void MlaPackInt16Avx512(const MlaQueryParams& params);
 void MlaSplitPortable(const MlaSplitParams& params);
 void MlaSplitAvx2(const MlaSplitParams& params);
 void MlaSplitAvx512(const MlaSplitParams& params);
+// kInt16 only; where VnniSupported().
+void MlaSplitAvx512Vnni(const MlaSplitParams& params);
 void MlaMergePortable(const MlaMergeParams& params);
 void MlaMergeAvx2(const MlaMergeParams& params);
 void MlaMergeAvx512(const MlaMergeParams& params);

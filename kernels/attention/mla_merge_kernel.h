@@ -60,8 +60,8 @@ struct MlaMergeKernel {
   }
 
   static void Run(const MlaMergeParams& p) {
-    const int all = MlaLanes(p.heads);
-    const int64_t stride = p.part_stride > 0 ? p.part_stride : MlaPartialFloats(p.heads, p.latent);
+    const int all = MlaLanes(p.heads), width = p.shape.MixWidth();
+    const int64_t stride = p.part_stride > 0 ? p.part_stride : MlaPartialFloats(p.heads, p.shape);
     Factors factors[kParts];
     for (int begin = 0; begin < p.count; begin += kParts) {
       const float* parts = p.parts + begin * stride;
@@ -70,12 +70,12 @@ struct MlaMergeKernel {
         const int lanes = p.head_end - h < kLanes ? p.head_end - h : kLanes;
         Weigh(p.into + h, parts + h, stride, count, lanes, all, factors);
         for (int lane = 0; lane < lanes; ++lane) {
-          const int64_t at = 2 * all + static_cast<int64_t>(h + lane) * p.latent;
+          const int64_t at = 2 * all + static_cast<int64_t>(h + lane) * width;
           int c = 0;
-          for (; c + 4 * kLanes <= p.latent; c += 4 * kLanes)
+          for (; c + 4 * kLanes <= width; c += 4 * kLanes)
             Mix<4>(p.into + at + c, parts + at + c, stride, count, factors, lane, kLanes);
-          for (; c < p.latent; c += kLanes) {
-            const int left = p.latent - c < kLanes ? p.latent - c : kLanes;
+          for (; c < width; c += kLanes) {
+            const int left = width - c < kLanes ? width - c : kLanes;
             Mix<1>(p.into + at + c, parts + at + c, stride, count, factors, lane, left);
           }
         }

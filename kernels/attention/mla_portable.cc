@@ -1,3 +1,4 @@
+#include "kernels/attention/mla_int16_query.h"
 #include "kernels/attention/mla_kernel.h"
 #include "kernels/attention/mla_merge_kernel.h"
 #include "kernels/attention/mla_prompt_kernel.h"
@@ -5,6 +6,9 @@
 
 namespace conclave::kernels {
 
+void MlaPackInt16Portable(const MlaQueryParams& params) {
+  MlaInt16QueryKernel<portable::TileOps>::Run(params);
+}
 void MlaSplitPortable(const MlaSplitParams& params) { MlaKernel<portable::TileOps>::Run(params); }
 void MlaMergePortable(const MlaMergeParams& params) {
   MlaMergeKernel<portable::TileOps>::Run(params);

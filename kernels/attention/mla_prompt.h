@@ -16,6 +16,7 @@ struct MlaDecodeParams {
   MlaCacheShape shape;
   const uint8_t* page = nullptr;  // its first token
   int tokens = 0;
+  const float* gain = nullptr;  // as with MlaDecodeToken
   float* out = nullptr;
   int64_t out_stride = 0;
 };

@@ -40,7 +40,7 @@ struct MlaPromptKernel {
   }
 
   static void DecodePage(const MlaDecodeParams& p) {
-    PageCopy<O>::Run(p.shape, p.page, p.tokens, p.out, p.out_stride, false);
+    PageCopy<O>::Run(p.shape, p.page, p.tokens, p.gain, p.out, p.out_stride);
   }
 };
 

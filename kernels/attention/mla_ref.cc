@@ -11,7 +11,8 @@ void MlaRef(const MlaSplitParams& p, const MlaQueryParams& query, float* out) {
   std::vector<float> cached(p.span.end * width);
   for (int64_t t = 0; t < p.span.end; ++t) {
     const uint8_t* page = p.kv + p.span.pages[t / kMlaPageTokens] * p.page_stride;
-    MlaDecodeToken(p.shape, page + t % kMlaPageTokens * p.shape.TokenBytes(), &cached[t * width]);
+    MlaDecodeToken(p.shape, page + t % kMlaPageTokens * p.shape.TokenBytes(), &cached[t * width],
+                   query.gain);
   }
   for (int h = 0; h < p.heads; ++h) {
     std::vector<double> weights(p.span.end);

@@ -1,7 +1,4 @@
-// Cached pages as float32. Large bf16 pages are turned a little at a time between the multiply-adds
-// of the page before, while the page after it comes from memory: a loop of its own would cost a
-// quarter of the attention of 16 heads. Small ones, which stay in the first-level cache, and other
-// types are turned in a loop of their own.
+// Cached pages as float32, and fetching pages ahead.
 #pragma once
 
 #include <cstring>
@@ -10,27 +7,6 @@
 #include "kernels/base/dtypes.h"
 
 namespace conclave::kernels {
-
-// A page that is one run of bf16, in steps of 32 values in split order.
-template <class O>
-struct PageFeed {
-  static constexpr bool kActive = true;
-  const uint16_t* from = nullptr;
-  float* to = nullptr;
-  const uint8_t* ahead = nullptr;  // fetched into the second-level cache
-  int64_t steps = 0;
-
-  int64_t left() const { return steps; }
-  // Always inlined: a call would spill the accumulators around it. Only with left() > 0.
-  [[gnu::always_inline]] inline void Step() {
-    O::SplitBf16(from, to);
-    __builtin_prefetch(ahead, 0, 2);
-    from += 32;
-    to += 32;
-    ahead += 64;
-    --steps;
-  }
-};
 
 // Only fetches, some lines a step.
 template <int kLines>
@@ -53,7 +29,30 @@ struct FetchFeed {
   }
 };
 
-// Every type and width; `out` [tokens, stride], in split order or as cached.
+// Fetches a page into the second-level cache, a little with every step, evenly: more lines at once
+// than that cache can wait for would hold up everything. Held by value in registers.
+struct PageFetch {
+  const uint8_t* ahead = nullptr;
+  int64_t each = 0;  // bytes a step, at most a line
+  const uint8_t* end = nullptr;
+
+  // `bytes` at `page` in about so many steps; null: nothing, `other` is touched instead.
+  [[gnu::always_inline]] static inline PageFetch Of(const uint8_t* page, int64_t bytes,
+                                                    int64_t steps, const uint8_t* other) {
+    if (page == nullptr) return {other, 0, other};
+    const int64_t each = (bytes + steps - 1) / steps;
+    return {page, each < 64 ? each : 64, page + bytes};
+  }
+  [[gnu::always_inline]] inline void Step() {
+    __builtin_prefetch(ahead, 0, 2);
+    ahead += each;
+  }
+  [[gnu::always_inline]] inline void Rest() const {
+    for (const uint8_t* at = ahead; at < end; at += 64) __builtin_prefetch(at, 0, 2);
+  }
+};
+
+// Every type and width; `out` [tokens, stride].
 template <class O>
 struct PageCopy {
   static void Bf16(const uint8_t* from, int count, float* out) {
@@ -78,18 +77,32 @@ struct PageCopy {
     }
   }
 
-  static void Run(const MlaCacheShape& shape, const uint8_t* page, int tokens, float* out,
-                  int64_t stride, bool split) {
+  // Fixed-point latents become (code * step) * gain; see MlaDecodeToken.
+  static void Int16(const uint8_t* from, int count, const float* gain, float* out) {
+    using V = typename O::V;
+    const int16_t* codes = reinterpret_cast<const int16_t*>(from);
+    const float step = MlaInt16Step(count);
+    int i = 0;
+    for (; i + 16 <= count; i += 16) {
+      const V value = V::Mul(O::LoadCodes(codes + i), V::Set1(step));
+      (gain == nullptr ? value : V::Mul(value, V::Load(gain + i))).Store(out + i);
+    }
+    for (; i < count; ++i)
+      out[i] = static_cast<float>(codes[i]) * step * (gain == nullptr ? 1.0f : gain[i]);
+  }
+
+  static void Run(const MlaCacheShape& shape, const uint8_t* page, int tokens, const float* gain,
+                  float* out, int64_t stride) {
     const int64_t token_bytes = shape.TokenBytes();
     const int width = shape.latent + shape.rope;
     for (int t = 0; t < tokens; ++t, page += token_bytes, out += stride) {
       if (shape.type == KvType::kF32) {
         std::memcpy(out, page, sizeof(float) * width);
-      } else if (split) {
-        for (int i = 0; i < width; i += 32)
-          O::SplitBf16(reinterpret_cast<const uint16_t*>(page) + i, out + i);
       } else if (shape.type == KvType::kBf16) {
         Bf16(page, width, out);
+      } else if (shape.type == KvType::kInt16) {
+        Int16(page, shape.latent, gain, out);
+        Bf16(page + 2 * shape.latent, shape.rope, out + shape.latent);
       } else {
         const uint8_t* scales = page + shape.latent;
         Fp8(page, scales, shape.latent, out);

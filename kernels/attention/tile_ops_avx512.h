@@ -1,6 +1,8 @@
 // What attention needs beside the vector of base/vec_avx512.h. Include only in *_avx512.cc.
 #pragma once
 
+#include <cstring>
+
 #include "kernels/base/vec_avx512.h"
 
 namespace conclave::kernels::avx512 {
@@ -27,12 +29,6 @@ struct TileOps {
   static void WidenBf16(const uint16_t* p, float* out) {
     for (int i = 0; i < 32; i += 16) V::LoadBf16(p + i).Store(out + i);
   }
-  static void SplitBf16(const uint16_t* p, float* out) {
-    const __m512i x = _mm512_loadu_si512(p);
-    _mm512_storeu_si512(out, _mm512_slli_epi32(x, 16));
-    _mm512_storeu_si512(out + 16,
-                        _mm512_and_si512(x, _mm512_set1_epi32(static_cast<int>(0xffff0000u))));
-  }
   static void WidenFp8(const uint8_t* p, float scale, float* out) {
     const __m256i codes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
     const __m512i words = _mm512_srai_epi16(_mm512_slli_epi16(_mm512_cvtepu8_epi16(codes), 8), 1);
@@ -43,6 +39,74 @@ struct TileOps {
                  b = _mm512_cvtph_ps(_mm512_extracti64x4_epi64(half, 1));
     _mm512_storeu_ps(out, _mm512_mul_ps(_mm512_mul_ps(a, unit), s));
     _mm512_storeu_ps(out + 16, _mm512_mul_ps(_mm512_mul_ps(b, unit), s));
+  }
+
+  struct Ints {
+    __m512i v;
+  };
+  static Ints LoadInts(const int16_t* p) { return {_mm512_loadu_si512(p)}; }
+  static void StoreInts(Ints x, int16_t* p) { _mm512_storeu_si512(p, x.v); }
+  static Ints ZeroInts() { return {_mm512_setzero_si512()}; }
+  static Ints SetTwo(const int16_t* p) {
+    int32_t two;
+    std::memcpy(&two, p, sizeof(two));
+    return {_mm512_set1_epi32(two)};
+  }
+  static Ints SetFour(const int16_t* p) {
+    int64_t four;
+    std::memcpy(&four, p, sizeof(four));
+    return {_mm512_set1_epi64(four)};
+  }
+  static Ints Dot(Ints sum, Ints x, Ints y) {
+    return {_mm512_add_epi32(sum.v, _mm512_madd_epi16(x.v, y.v))};
+  }
+  static Ints DotTwo(Ints sum, const int16_t* p, Ints y) { return Dot(sum, SetTwo(p), y); }
+  static Ints PairSums(Ints x, Ints y) {
+    const __m512i even =
+        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    const __m512i odd = _mm512_or_si512(even, _mm512_set1_epi32(1));
+    return {_mm512_add_epi32(_mm512_permutex2var_epi32(x.v, even, y.v),
+                             _mm512_permutex2var_epi32(x.v, odd, y.v))};
+  }
+  static V ToFloat(Ints x) { return {_mm512_cvtepi32_ps(x.v)}; }
+  static void Weave(const int16_t* a, const int16_t* b, Ints* out) {
+    const __m512i x = _mm512_loadu_si512(a), y = _mm512_loadu_si512(b);
+    out[0].v = _mm512_unpacklo_epi16(x, y);
+    out[1].v = _mm512_unpackhi_epi16(x, y);
+  }
+  static void StoreCodes(V x, int16_t* p) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                        _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(x.v)));
+  }
+  static Ints PairCodes(V low, V high) {
+    const __m512i upper = _mm512_slli_epi32(_mm512_cvtps_epi32(high.v), 16);
+    return {_mm512_mask_blend_epi16(0xaaaaaaaau, _mm512_cvtps_epi32(low.v), upper)};
+  }
+  static V SetDuo(const float* p) {
+    double duo;
+    std::memcpy(&duo, p, sizeof(duo));
+    return {_mm512_castpd_ps(_mm512_set1_pd(duo))};
+  }
+  static V LowHalves(V x, V y) { return {_mm512_shuffle_f32x4(x.v, y.v, _MM_SHUFFLE(1, 0, 1, 0))}; }
+  static V HighHalves(V x, V y) {
+    return {_mm512_shuffle_f32x4(x.v, y.v, _MM_SHUFFLE(3, 2, 3, 2))};
+  }
+  static V LoadCodes(const int16_t* p) {
+    const __m256i codes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    return {_mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(codes))};
+  }
+};
+
+// With VNNI. As instructions: the intrinsic makes GCC 12 copy accumulators to and fro.
+struct VnniTileOps : TileOps {
+  static Ints Dot(Ints sum, Ints x, Ints y) {
+    asm("vpdpwssd %2, %1, %0" : "+v"(sum.v) : "v"(x.v), "v"(y.v));
+    return sum;
+  }
+  static Ints DotTwo(Ints sum, const int16_t* p, Ints y) {
+    const auto* two = reinterpret_cast<const int16_t(*)[2]>(p);
+    asm("vpdpwssd %1%{1to16%}, %2, %0" : "+v"(sum.v) : "m"(*two), "v"(y.v));
+    return sum;
   }
 };
 

@@ -2,6 +2,8 @@
 // same operations with intrinsics and give the same bits.
 #pragma once
 
+#include <bit>
+
 #include "kernels/base/vec_portable.h"
 
 namespace conclave::kernels::portable {
@@ -33,13 +35,98 @@ struct TileOps {
   static void WidenBf16(const uint16_t* p, float* out) {
     for (int i = 0; i < 32; ++i) out[i] = kernels::DecodeBf16(p[i]);
   }
-  // The same, the even ones first, then the odd ones: half the work.
-  static void SplitBf16(const uint16_t* p, float* out) {
-    for (int i = 0; i < 32; ++i) out[i % 2 * 16 + i / 2] = kernels::DecodeBf16(p[i]);
-  }
   // 32 e4m3 codes to float32, times scale.
   static void WidenFp8(const uint8_t* p, float scale, float* out) {
     for (int i = 0; i < 32; ++i) out[i] = DecodeE4m3(p[i]) * scale;
+  }
+
+  // Sixteen int32, or as many pairs of int16. Sums are modulo 2^32.
+  struct Ints {
+    int32_t v[16];
+  };
+  template <class F>
+  static Ints EachInt(F f) {
+    Ints r;
+    for (int i = 0; i < 16; ++i) r.v[i] = f(i);
+    return r;
+  }
+  static Ints LoadInts(const int16_t* p) {
+    Ints r;
+    std::memcpy(r.v, p, sizeof(r.v));
+    return r;
+  }
+  static void StoreInts(Ints x, int16_t* p) { std::memcpy(p, x.v, sizeof(x.v)); }
+  static Ints ZeroInts() { return {}; }
+  // p[0] and p[1], or p[0] .. p[3], everywhere.
+  static Ints SetTwo(const int16_t* p) {
+    return EachInt([&](int) { return Pair(p[0], p[1]); });
+  }
+  static Ints SetFour(const int16_t* p) {
+    return EachInt([&](int i) { return Pair(p[i % 2 * 2], p[i % 2 * 2 + 1]); });
+  }
+  // sum + the products of both halves of the pairs.
+  static Ints Dot(Ints sum, Ints x, Ints y) {
+    return EachInt([&](int i) {
+      const auto low = [](int32_t pair) { return static_cast<int16_t>(pair); };
+      const auto high = [](int32_t pair) { return static_cast<int16_t>(pair >> 16); };
+      const int32_t a = low(x.v[i]) * low(y.v[i]), b = high(x.v[i]) * high(y.v[i]);
+      return static_cast<int32_t>(static_cast<uint32_t>(sum.v[i]) + static_cast<uint32_t>(a) +
+                                  static_cast<uint32_t>(b));
+    });
+  }
+  static Ints DotTwo(Ints sum, const int16_t* p, Ints y) { return Dot(sum, SetTwo(p), y); }
+  // As PairSums.
+  static Ints PairSums(Ints a, Ints b) {
+    return EachInt([&](int i) {
+      const int32_t* x = i < 8 ? a.v + 2 * i : b.v + 2 * (i - 8);
+      return static_cast<int32_t>(static_cast<uint32_t>(x[0]) + static_cast<uint32_t>(x[1]));
+    });
+  }
+  static V ToFloat(Ints x) {
+    return V::Each([&](int i) { return static_cast<float>(x.v[i]); });
+  }
+  // Pairs (a[i], b[i]) of 32 channels, in the order that unpacking in lanes of 128 bits gives: pair
+  // l of vector v is channel 8 * (l / 4) + 4 * v + l % 4.
+  static void Weave(const int16_t* a, const int16_t* b, Ints* out) {
+    for (int v = 0; v < 2; ++v) {
+      out[v] = EachInt([&](int l) {
+        const int channel = 8 * (l / 4) + 4 * v + l % 4;
+        return Pair(a[channel], b[channel]);
+      });
+    }
+  }
+  // To the nearest integers, ties to even; all must fit int16.
+  static void StoreCodes(V x, int16_t* p) {
+    for (int i = 0; i < 16; ++i) p[i] = Nearest(x.v[i]);
+  }
+  static Ints PairCodes(V low, V high) {
+    return EachInt([&](int i) { return Pair(Nearest(low.v[i]), Nearest(high.v[i])); });
+  }
+  // p[0] and p[1], eight times.
+  static V SetDuo(const float* p) {
+    return V::Each([&](int i) { return p[i & 1]; });
+  }
+  // The lower (upper) 8 lanes of both.
+  static V LowHalves(V a, V b) {
+    return V::Each([&](int i) { return i < 8 ? a.v[i] : b.v[i - 8]; });
+  }
+  static V HighHalves(V a, V b) {
+    return V::Each([&](int i) { return i < 8 ? a.v[i + 8] : b.v[i]; });
+  }
+  // 16 codes to float32.
+  static V LoadCodes(const int16_t* p) {
+    return V::Each([&](int i) { return static_cast<float>(p[i]); });
+  }
+
+ private:
+  static int32_t Pair(int16_t low, int16_t high) {
+    return static_cast<int32_t>(static_cast<uint32_t>(static_cast<uint16_t>(high)) << 16 |
+                                static_cast<uint16_t>(low));
+  }
+  static int16_t Nearest(float x) {
+    constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
+    return static_cast<int16_t>(std::bit_cast<int32_t>(x + kMagic) -
+                                std::bit_cast<int32_t>(kMagic));
   }
 };
 

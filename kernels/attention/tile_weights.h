@@ -26,9 +26,10 @@ template <class O>
 struct TileWeights {
   using V = typename O::V;
 
-  // Scores become weights; `keep` is what the earlier state is worth now.
+  // Scores become weights; `keep` is what the earlier state is worth now, `page_sum` (16 lanes) the
+  // sum of these weights; null: not wanted.
   template <TileLanes L>
-  static void Run(const TileParams& p, float* w, float* keep) {
+  static void Run(const TileParams& p, float* w, float* keep, float* page_sum = nullptr) {
     constexpr bool kTwoTokens = L == TileLanes::kEightQuads;
     const int vectors = kTwoTokens ? (p.tokens + 1) / 2 : p.tokens;
     const bool causal = p.tokens - 1 > p.visible, half = kTwoTokens && p.tokens % 2 != 0;
@@ -71,6 +72,7 @@ struct TileWeights {
       page = V::Add(page, e);
     }
     if constexpr (kTwoTokens) page = V::Add(page, O::SwapHalves(page));
+    if (page_sum != nullptr) page.Store(page_sum);
     max.Store(p.max);
     V::Fma(sum, kept, page).Store(p.sum);
     kept.Store(keep);

@@ -11,7 +11,7 @@ struct RmsNormParams {
   float eps = 1e-6f;
   const float* x = nullptr;       // [rows, x_stride]
   int64_t x_stride = 0;           // values
-  const float* weight = nullptr;  // [width]
+  const float* weight = nullptr;  // [width]; null: 1
   float* out = nullptr;           // [rows, out_stride]; may be x
   int64_t out_stride = 0;         // values
 };

@@ -27,7 +27,11 @@ static inline void RmsNormRows(const RmsNormParams& p) {
     float* out = p.out + row * p.out_stride;
     const float scale =
         1.0f / std::sqrt(SumOfSquares(x, p.width) / static_cast<float>(p.width) + p.eps);
-    for (int i = 0; i < p.width; ++i) out[i] = x[i] * scale * p.weight[i];
+    if (p.weight == nullptr) {
+      for (int i = 0; i < p.width; ++i) out[i] = x[i] * scale;
+    } else {
+      for (int i = 0; i < p.width; ++i) out[i] = x[i] * scale * p.weight[i];
+    }
   }
 }
 

@@ -11,8 +11,8 @@ void RmsNormRef(const RmsNormParams& p) {
       sum += std::pow(static_cast<double>(p.x[row * p.x_stride + i]), 2);
     const double scale = 1 / std::sqrt(sum / p.width + p.eps);
     for (int i = 0; i < p.width; ++i)
-      p.out[row * p.out_stride + i] =
-          static_cast<float>(p.x[row * p.x_stride + i] * scale * p.weight[i]);
+      p.out[row * p.out_stride + i] = static_cast<float>(
+          p.x[row * p.x_stride + i] * scale * (p.weight == nullptr ? 1.0f : p.weight[i]));
   }
 }
 

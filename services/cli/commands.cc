@@ -109,7 +109,7 @@ int Verify(const Args& args) {
                              /*required=*/true);
         parser.AddChoice("mode", &options.mode, "compute mode", {"f32", "bf16", "int8", "w8a8"});
         parser.AddChoice("kv-cache", &options.kv_cache, "format of cached keys and values",
-                         {"auto", "fp8"});
+                         {"auto", "fp8", "bf16"});
         parser.Add("threads", &options.threads, "compute threads", 1, 1024);
         parser.Add("json", &options.json, "print JSON");
       });

@@ -85,11 +85,11 @@ void Decode(const Shape& s, KvType type, int64_t context, Isa isa) {
   uint8_t* kv = Memory<uint8_t>(s.layers * pages * page_bytes, 0x11);
   std::vector<int32_t> table(pages);
   for (int64_t i = 0; i < pages; ++i) table[i] = static_cast<int32_t>(i);
-  const int64_t partial = MlaPartialFloats(s.heads, s.latent),
+  const int64_t partial = MlaPartialFloats(s.heads, cache),
                 splits = (context + kMlaSplitTokens - 1) / kMlaSplitTokens;
   std::vector<float> q_latent(s.heads * s.latent, 0.01f), q_rope(s.heads * s.rope, 0.01f),
       q(MlaQueryFloats(s.heads, cache)), out(q_latent.size());
-  float* buffer = Memory<float>(MlaPageFloats(cache), 0);
+  float* scratch = Memory<float>(MlaScratchFloats(cache), 0);
   float* parts = Memory<float>(splits * partial, 0);
   const auto attend = [&](int layer) {
     {
@@ -99,8 +99,8 @@ void Decode(const Shape& s, KvType type, int64_t context, Isa isa) {
                     .q_latent = q_latent.data(),
                     .q_rope = q_rope.data(),
                     .rope_stride = s.rope,
-                    .out = q.data()});
-      MlaPages floats{.buffer = buffer};
+                    .out = q.data()},
+                   isa);
       const auto span = [&](int64_t split) -> MlaSpan {
         return {table.data(), split * kMlaSplitTokens,
                 std::min<int64_t>(context, (split + 1) * kMlaSplitTokens)};
@@ -114,20 +114,20 @@ void Decode(const Shape& s, KvType type, int64_t context, Isa isa) {
                   .span = span(split),
                   .next = split + 1 < splits ? span(split + 1) : MlaSpan{},
                   .q = q.data(),
-                  .pages = &floats,
+                  .scratch = scratch,
                   .max = part,
                   .sum = part + MlaLanes(s.heads),
                   .mix = part + 2 * MlaLanes(s.heads)},
                  isa);
       }
-      MlaMerge({.heads = s.heads,
-                .latent = s.latent,
+      MlaMerge({.shape = cache,
+                .heads = s.heads,
                 .head_end = s.heads,
                 .into = parts,
                 .parts = parts + partial,
                 .count = static_cast<int>(splits - 1)},
                isa);
-      MlaNormalise(parts, cache, s.heads, 0, s.heads, out.data());
+      MlaNormalise(parts, cache, nullptr, s.heads, 0, s.heads, out.data());
     }
   };
   const double flops =
@@ -147,7 +147,7 @@ void Decode(const Shape& s, KvType type, int64_t context, Isa isa) {
   if (shares.empty()) return static_cast<void>(std::printf("%s: too noisy\n", s.name));
   std::sort(shares.begin(), shares.end());
   std::sort(layer_seconds.begin(), layer_seconds.end());
-  const char* types[] = {"f32", "bf16", "fp8"};
+  const char* types[] = {"f32", "bf16", "fp8", "int16"};
   std::printf(
       "%-17s %-5s %-7s context %5lld: %7.3f ms a token, %4.1f %% of peak (best tenth %4.1f)%s\n",
       s.name, types[static_cast<int>(type)], IsaName(isa).data(), static_cast<long long>(context),
@@ -167,7 +167,7 @@ int main(int argc, char** argv) {
   const Isa isa = BestIsa();
   if (isa == Isa::kPortable) return std::puts("no vector unit to measure against"), 1;
   for (const Shape& shape : shapes)
-    for (const KvType type : {KvType::kF32, KvType::kBf16, KvType::kFp8})
+    for (const KvType type : {KvType::kF32, KvType::kBf16, KvType::kFp8, KvType::kInt16})
       Decode(shape, type, context, isa);
-  Decode(shapes[0], KvType::kBf16, context, Isa::kAvx2);
+  Decode(shapes[0], KvType::kInt16, context, Isa::kAvx2);
 }

@@ -44,8 +44,8 @@ void BindWorkerConfig(ConfigParser& parser, WorkerConfig* config, bool attention
                    {"f32", "bf16", "int8", "w8a8"});
   parser.AddChoice("kv-cache", &config->kv_cache,
                    "format of cached keys and values, one for the whole cluster: the compute "
-                   "mode's, or e4m3 latents with scales",
-                   {"auto", "fp8"});
+                   "mode's, or for latent attention e4m3 with scales, or bf16",
+                   {"auto", "fp8", "bf16"});
   parser.Add("threads", &config->threads, "threads of one step, 0 = one per core", 0, 1024);
   if (attention_worker) {
     parser.Add("kv-pages", &config->kv_pages, "KV pages of 64 tokens", 1, 1 << 24);

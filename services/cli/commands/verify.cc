@@ -62,7 +62,8 @@ int RunVerify(const VerifyOptions& options, std::ostream& out, std::ostream& err
     return 2;
   }
   if (!ParseKvFormat(options.kv_cache, &request.kv_format)) {
-    err << fmt::format("verify: unknown KV format {}; auto and fp8 are known\n", options.kv_cache);
+    err << fmt::format("verify: unknown KV format {}; auto, fp8 and bf16 are known\n",
+                       options.kv_cache);
     return 2;
   }
   request.load_progress = StderrProgress("loading", /*json_logs=*/false);

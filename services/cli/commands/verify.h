@@ -9,7 +9,7 @@ namespace conclave {
 struct VerifyOptions {
   std::string dir;                // config.json, checkpoint and golden.safetensors
   std::string mode = "f32";       // f32, bf16, int8 or w8a8
-  std::string kv_cache = "auto";  // auto or fp8
+  std::string kv_cache = "auto";  // auto, fp8 or bf16
   int threads = 1;
   bool json = false;
 };

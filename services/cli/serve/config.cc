@@ -8,7 +8,7 @@ void BindServeConfig(ConfigParser& parser, ServeConfig& config) {
              "name under which the model is served; default: the folder's name");
   parser.AddChoice("mode", &config.mode, "compute mode", {"f32", "bf16", "int8", "w8a8"});
   parser.AddChoice("kv-cache", &config.kv_cache, "format of cached keys and values",
-                   {"auto", "fp8"});
+                   {"auto", "fp8", "bf16"});
   parser.Add("host", &config.host, "IPv4 address to listen on");
   parser.Add("http-port", &config.http_port, "port of the OpenAI-compatible API, 0 = a free one", 0,
              65535);

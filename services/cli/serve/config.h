@@ -11,7 +11,7 @@ struct ServeConfig {
   std::string model_dir = "deploy/model";
   std::string model_id;           // empty = the folder's name
   std::string mode = "bf16";      // compute mode
-  std::string kv_cache = "auto";  // format of cached keys and values: auto or fp8
+  std::string kv_cache = "auto";  // format of cached keys and values: auto, fp8 or bf16
   std::string host = "127.0.0.1";
   int http_port = 8000;  // 0 = a free one
   int grpc_port = 0;

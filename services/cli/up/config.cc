@@ -9,7 +9,7 @@ void BindUpConfig(ConfigParser& parser, UpConfig& config) {
   parser.AddChoice("mode", &config.mode, "compute mode of the whole cluster",
                    {"f32", "bf16", "int8", "w8a8"});
   parser.AddChoice("kv-cache", &config.kv_cache, "format of cached keys and values",
-                   {"auto", "fp8"});
+                   {"auto", "fp8", "bf16"});
   parser.Add("host", &config.host, "IPv4 address that every server binds to");
   parser.Add("http-port", &config.http_port, "port of the OpenAI-compatible API, 0 = a free one", 0,
              65535);

@@ -11,7 +11,7 @@ struct UpConfig {
   std::string model_dir = "deploy/model";
   std::string model_id;           // empty = the model's own name
   std::string mode = "bf16";      // compute mode of the whole cluster
-  std::string kv_cache = "auto";  // format of cached keys and values: auto or fp8
+  std::string kv_cache = "auto";  // format of cached keys and values: auto, fp8 or bf16
   std::string host = "127.0.0.1";
   int http_port = 8000;  // 0 = a free one
   int prefill = 1;

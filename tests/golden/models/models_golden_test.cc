@@ -78,6 +78,22 @@ TEST(Fp8Kv, EffectOnLogitsIsMeasured) {
             absl::StatusCode::kInvalidArgument);
 }
 
+// bf16 KV in mode f32, where nothing else is rounded: some 2^-9 of everything.
+TEST(Bf16Kv, EffectOnLogitsIsMeasured) {
+  for (const char* name : {"deepseek_v3-bf16", "deepseek_v3-fp8-yarn", "deepseek_v2-lite"}) {
+    const auto report = Verify({.dir = CaseDir(name), .kv_format = KvFormat::kBf16});
+    ASSERT_TRUE(report.ok()) << report.status();
+    EXPECT_TRUE(report->ok());
+    ASSERT_EQ(report->lines.size(), 10u);
+    EXPECT_TRUE(report->lines[0].kind.starts_with("bf16 KV against golden logits"));
+    for (const VerifyLine& line : report->lines) {
+      if (!line.kind.ends_with("rms difference")) continue;
+      EXPECT_GT(line.deviation, 1e-3) << name << ", " << line.kind;
+      EXPECT_LT(line.deviation, 0.02) << name << ", " << line.kind;
+    }
+  }
+}
+
 // Modes of quantised operands over every family: their effect is told, small, and there is one.
 TEST(QuantisedModes, EffectOnLogitsIsMeasured) {
   for (const char* name : kCases) {

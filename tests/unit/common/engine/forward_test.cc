@@ -199,11 +199,14 @@ constexpr Variant kVariants[] = {{"deepseek_v3-bf16", ComputeMode::kF32},
                                  {"deepseek_v2", ComputeMode::kInt8},
                                  {"llama-gqa", ComputeMode::kInt8},
                                  {"deepseek_v2-lite", ComputeMode::kF32, KvFormat::kFp8},
-                                 {"deepseek_v3-fp8-yarn", ComputeMode::kBF16, KvFormat::kFp8}};
+                                 {"deepseek_v3-fp8-yarn", ComputeMode::kBF16, KvFormat::kFp8},
+                                 {"deepseek_v2-lite", ComputeMode::kBF16, KvFormat::kBf16},
+                                 {"deepseek_v3-bf16", ComputeMode::kF32, KvFormat::kBf16}};
 std::string VariantName(const testing::TestParamInfo<Variant>& info) {
   std::string name =
       std::string(info.param.model) + "_" + std::string(ComputeModeName(info.param.mode));
-  if (info.param.format == KvFormat::kFp8) name += "_fp8_kv";
+  if (info.param.format != KvFormat::kMode)
+    name += "_" + std::string(KvFormatName(info.param.format)) + "_kv";
   std::replace(name.begin(), name.end(), '-', '_');
   return name;
 }

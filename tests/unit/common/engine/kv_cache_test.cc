@@ -39,23 +39,54 @@ TEST(KvCache, Fp8HoldsCodesScalesAndTheRotaryPart) {
   EXPECT_EQ(KvCache::TokenBytesOf(config, ComputeMode::kBF16, KvFormat::kMode), 1152);
 }
 
-TEST(KvCache, Fp8NeedsLatentAttention) {
+// The same bytes as bf16, at 16 bits of every latent.
+TEST(KvCache, LatentsAreFixedPointInModesWithBf16Activations) {
+  using kernels::KvType;
+  ModelConfig config;
+  config.family = ModelFamily::kDeepseekV3;
+  config.num_layers = 2;
+  config.kv_lora_rank = 512;
+  config.qk_rope_head_dim = 64;
+  const auto type = [&](ComputeMode mode, KvFormat format) {
+    const auto cache = KvCache::Create(config, mode, 1, format);
+    EXPECT_TRUE(cache.ok()) << cache.status();
+    EXPECT_EQ((*cache)->TokenBytes(), (*cache)->latent_shape().TokenBytes());
+    EXPECT_EQ((*cache)->TokenBytes(), KvCache::TokenBytesOf(config, mode, format));
+    return (*cache)->latent_shape().type;
+  };
+  for (ComputeMode mode : {ComputeMode::kBF16, ComputeMode::kInt8, ComputeMode::kW8A8})
+    EXPECT_EQ(type(mode, KvFormat::kMode), KvType::kInt16);
+  EXPECT_EQ(type(ComputeMode::kF32, KvFormat::kMode), KvType::kF32);
+  for (ComputeMode mode : {ComputeMode::kF32, ComputeMode::kBF16}) {
+    EXPECT_EQ(type(mode, KvFormat::kBf16), KvType::kBf16);
+    EXPECT_EQ(type(mode, KvFormat::kFp8), KvType::kFp8);
+  }
+  EXPECT_EQ(KvCache::TokenBytesOf(config, ComputeMode::kF32, KvFormat::kBf16), 1152);
+}
+
+TEST(KvCache, OtherFormatsNeedLatentAttention) {
   ModelConfig config;
   config.family = ModelFamily::kLlama;
   config.num_layers = 2;
   config.num_kv_heads = 2;
   config.head_dim = 16;
-  EXPECT_EQ(KvCache::Create(config, ComputeMode::kBF16, 3, KvFormat::kFp8).status().code(),
-            absl::StatusCode::kInvalidArgument);
+  for (KvFormat format : {KvFormat::kFp8, KvFormat::kBf16}) {
+    EXPECT_EQ(KvCache::Create(config, ComputeMode::kBF16, 3, format).status().code(),
+              absl::StatusCode::kInvalidArgument);
+  }
 }
 
 TEST(KvFormat, IsPartOfAWorkersFingerprint) {
   EXPECT_EQ(WorkerFingerprint(7, KvFormat::kMode), 7u);
   EXPECT_NE(WorkerFingerprint(7, KvFormat::kFp8), 7u);
   EXPECT_NE(WorkerFingerprint(7, KvFormat::kFp8), WorkerFingerprint(8, KvFormat::kFp8));
+  EXPECT_NE(WorkerFingerprint(7, KvFormat::kBf16), 7u);
+  EXPECT_NE(WorkerFingerprint(7, KvFormat::kBf16), WorkerFingerprint(7, KvFormat::kFp8));
   KvFormat format;
-  EXPECT_TRUE(ParseKvFormat("fp8", &format));
-  EXPECT_EQ(format, KvFormat::kFp8);
+  for (KvFormat known : {KvFormat::kMode, KvFormat::kFp8, KvFormat::kBf16}) {
+    EXPECT_TRUE(ParseKvFormat(KvFormatName(known), &format));
+    EXPECT_EQ(format, known);
+  }
   EXPECT_FALSE(ParseKvFormat("int4", &format));
 }
 

@@ -103,21 +103,25 @@ TEST(MlaPrompt, ARowDependsOnItsPositionAlone) {
 }
 
 TEST(MlaPrompt, PagesAreDecodedInOrder) {
-  for (KvType type : {KvType::kF32, KvType::kBf16, KvType::kFp8}) {
+  for (KvType type : {KvType::kF32, KvType::kBf16, KvType::kFp8, KvType::kInt16}) {
     const MlaCacheShape shape{type, 160, 40};
-    const std::vector<float> values = RandomValues(9 * 200, 4);
+    const std::vector<float> values = RandomValues(9 * 200, 4), gain = RandomValues(160, 5);
     std::vector<uint8_t> page(9 * shape.TokenBytes());
     std::vector<float> expected(9 * 200);
     for (int t = 0; t < 9; ++t) {
       uint8_t* token = &page[t * shape.TokenBytes()];
       MlaEncodeToken(shape, &values[t * 200], token);
-      MlaDecodeToken(shape, token, &expected[t * 200]);
+      MlaDecodeToken(shape, token, &expected[t * 200], gain.data());
     }
     for (Isa isa : SupportedIsas()) {
       std::vector<float> out(9 * 210, -1.0f);
-      MlaDecodePage(
-          {.shape = shape, .page = page.data(), .tokens = 9, .out = out.data(), .out_stride = 210},
-          isa);
+      MlaDecodePage({.shape = shape,
+                     .page = page.data(),
+                     .tokens = 9,
+                     .gain = gain.data(),
+                     .out = out.data(),
+                     .out_stride = 210},
+                    isa);
       for (int t = 0; t < 9; ++t) {
         EXPECT_TRUE(std::equal(&expected[t * 200], &expected[t * 200] + 200, &out[t * 210]));
         EXPECT_EQ(out[t * 210 + 200], -1.0f);

@@ -5,99 +5,16 @@
 #include <cmath>
 #include <limits>
 
-#include "tests/unit/kernels/random_values.h"
+#include "tests/unit/kernels/attention/mla_case.h"
 
 namespace conclave::kernels {
 namespace {
-
-// A cache of scattered pages and the queries of one row.
-struct Case {
-  MlaCacheShape shape;
-  int heads;
-  int64_t tokens;
-  std::vector<uint8_t> cache;
-  std::vector<int32_t> pages;
-  std::vector<float> q_latent, q_rope;
-
-  Case(KvType type, int heads, int latent, int rope, int64_t tokens)
-      : shape{type, latent, rope}, heads(heads), tokens(tokens) {
-    const int width = latent + rope, count = static_cast<int>((tokens + 63) / 64);
-    const std::vector<float> values = RandomValues(static_cast<int64_t>(count) * 64 * width, 3);
-    cache.resize(count * 64 * shape.TokenBytes());
-    for (int64_t t = 0; t < count * 64; ++t)
-      MlaEncodeToken(shape, &values[t * width], &cache[t * shape.TokenBytes()]);
-    for (int i = 0; i < count; ++i) pages.push_back(count - 1 - i);
-    q_latent = RandomValues(static_cast<int64_t>(heads) * latent, 5, 0.3f);
-    q_rope = RandomValues(static_cast<int64_t>(heads) * (rope + 2), 6, 0.3f);
-  }
-  MlaQueryParams Query() const {
-    return {.shape = shape,
-            .heads = heads,
-            .scale = 0.2f,
-            .q_latent = q_latent.data(),
-            .q_rope = q_rope.data(),
-            .rope_stride = shape.rope + 2};
-  }
-  MlaSplitParams Params() const {
-    return {.shape = shape,
-            .heads = heads,
-            .kv = cache.data(),
-            .page_stride = 64 * shape.TokenBytes(),
-            .span = {pages.data(), 0, tokens}};
-  }
-  MlaSpan Split(int split) const {
-    const int64_t begin = static_cast<int64_t>(split) * kMlaSplitTokens;
-    return {pages.data(), begin, std::min<int64_t>(tokens, begin + kMlaSplitTokens)};
-  }
-  // Splits in any order, with the next one announced or not; merged one by one or all at once.
-  std::vector<float> Attend(Isa isa, bool backwards = false, bool announced = true) const {
-    const int splits = static_cast<int>((tokens + kMlaSplitTokens - 1) / kMlaSplitTokens);
-    const int64_t partial = MlaPartialFloats(heads, shape.latent);
-    std::vector<float> q(MlaQueryFloats(heads, shape)), buffer(MlaPageFloats(shape)),
-        parts(splits * partial), out(static_cast<size_t>(heads) * shape.latent);
-    MlaQueryParams query = Query();
-    query.out = q.data();
-    MlaPackQuery(query);
-    MlaPages floats{.buffer = buffer.data()};
-    for (int i = 0; i < splits; ++i) {
-      const int split = backwards ? splits - 1 - i : i;
-      MlaSplitParams p = Params();
-      p.span = Split(split);
-      const int next = backwards ? split - 1 : split + 1;
-      if (announced && next >= 0 && next < splits) p.next = Split(next);
-      p.q = q.data();
-      p.pages = &floats;
-      p.max = &parts[split * partial];
-      p.sum = p.max + MlaLanes(heads);
-      p.mix = p.sum + MlaLanes(heads);
-      MlaSplit(p, isa);
-    }
-    const auto merge = [&](int head_begin, int head_end, int part, int count) {
-      MlaMerge({.heads = heads,
-                .latent = shape.latent,
-                .head_begin = head_begin,
-                .head_end = head_end,
-                .into = parts.data(),
-                .parts = &parts[part * partial],
-                .count = count},
-               isa);
-    };
-    if (backwards) {
-      for (int part = 1; part < splits; ++part) merge(0, heads, part, 1);
-    } else if (splits > 1) {
-      merge(0, heads / 2, 1, splits - 1);
-      merge(heads / 2, heads, 1, splits - 1);
-    }
-    MlaNormalise(parts.data(), shape, heads, 0, heads, out.data());
-    return out;
-  }
-};
 
 TEST(Mla, AgreesWithTheOracleAndAllInstructionSetsAgreeInBits) {
   for (KvType type : {KvType::kF32, KvType::kBf16, KvType::kFp8}) {
     for (int heads : {1, 5, 8, 16, 22}) {
       for (int64_t tokens : {1, 7, 63, 64, 65, 200, 256, 257, 700}) {
-        const Case c(type, heads, 52, 6, tokens);
+        const MlaCase c(type, heads, 52, 6, tokens);
         std::vector<float> expected(static_cast<size_t>(heads) * 52);
         MlaRef(c.Params(), c.Query(), expected.data());
         const std::vector<float> first = c.Attend(Isa::kPortable);
@@ -118,7 +35,7 @@ TEST(Mla, RealShapes) {
   for (KvType type : {KvType::kBf16, KvType::kFp8}) {
     for (const auto& [heads, latent, rope] : {std::tuple{16, 512, 64}, std::tuple{8, 128, 32},
                                               std::tuple{20, 512, 64}, std::tuple{4, 64, 32}}) {
-      const Case c(type, heads, latent, rope, 300);
+      const MlaCase c(type, heads, latent, rope, 300);
       std::vector<float> expected(static_cast<size_t>(heads) * latent);
       MlaRef(c.Params(), c.Query(), expected.data());
       const std::vector<float> first = c.Attend(Isa::kPortable);
@@ -138,7 +55,7 @@ TEST(Mla, ManyWholePages) {
   for (const auto& [heads, latent, rope] :
        {std::tuple{11, 512, 64}, std::tuple{16, 512, 64}, std::tuple{5, 128, 32}}) {
     for (int64_t tokens : {64, 128, 640, 655}) {
-      const Case c(KvType::kBf16, heads, latent, rope, tokens);
+      const MlaCase c(KvType::kInt16, heads, latent, rope, tokens);
       const std::vector<float> first = c.Attend(Isa::kPortable);
       for (Isa isa : SupportedIsas()) {
         EXPECT_TRUE(SameBits(c.Attend(isa), first)) << IsaName(isa) << " " << tokens;
@@ -151,7 +68,7 @@ TEST(Mla, ManyWholePages) {
 
 TEST(Mla, AHeadDoesNotDependOnTheOthers) {
   for (int heads : {8, 16}) {
-    Case c(KvType::kF32, heads, 16, 4, 150);
+    MlaCase c(KvType::kF32, heads, 16, 4, 150);
     const std::vector<float> before = c.Attend(BestIsa());
     for (size_t i = 16; i < c.q_latent.size(); ++i) c.q_latent[i] = 100.0f * static_cast<float>(i);
     const std::vector<float> after = c.Attend(BestIsa());
@@ -162,7 +79,7 @@ TEST(Mla, AHeadDoesNotDependOnTheOthers) {
 
 TEST(Mla, TokensBeyondTheRowAreNotRead) {
   for (int heads : {8, 16}) {
-    Case c(KvType::kF32, heads, 16, 4, 71);
+    MlaCase c(KvType::kF32, heads, 16, 4, 71);
     const std::vector<float> before = c.Attend(BestIsa());
     // Page 1 of the sequence is page 0 of the cache; its tokens 7.. lie behind the row.
     float* values = reinterpret_cast<float*>(c.cache.data());

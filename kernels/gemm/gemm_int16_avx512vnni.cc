@@ -16,17 +16,17 @@ struct VnniWordDot {
     __m512i v;
   };
   static Acc Zero() { return {_mm512_setzero_si512()}; }
-  // A table of 16 signed significands gives every byte its own, in the high byte of a word; what is
-  // in its low byte is masked away or shifted out.
+  // Significands come out of tables, 16 signed ones over and over: by words for the codes in low
+  // bytes, whose index is what a word's lowest bits say, by bytes for those in high ones.
   static void Decode(const uint8_t* p, Words* w) {
-    const __m512i codes = _mm512_loadu_si512(p);
-    const __m512i significands = _mm512_permutexvar_epi8(
-        codes, _mm512_broadcast_i32x4(_mm_setr_epi8(32, 36, 40, 44, 48, 52, 56, 60, -32, -36, -40,
-                                                    -44, -48, -52, -56, -60)));
-    const __m512i low_shift =
-        _mm512_and_si512(_mm512_srli_epi16(codes, 4), _mm512_set1_epi16(0x0f));
-    w[0].v = _mm512_srav_epi16(_mm512_slli_epi16(significands, 8), low_shift);
-    w[1].v = _mm512_srav_epi16(_mm512_and_si512(significands, _mm512_set1_epi16(-256)),
+    __m512i codes = _mm512_loadu_si512(p);
+    asm("" : "+v"(codes));  // or it is loaded for each use
+    const __m512i bytes = _mm512_broadcast_i32x4(
+        _mm_setr_epi8(32, 36, 40, 44, 48, 52, 56, 60, -32, -36, -40, -44, -48, -52, -56, -60));
+    const __m512i words = _mm512_slli_epi16(_mm512_cvtepi8_epi16(_mm512_castsi512_si256(bytes)), 8);
+    const __m512i low_shift = _mm512_and_si512(_mm512_srli_epi16(codes, 4), _mm512_set1_epi16(15));
+    w[0].v = _mm512_srav_epi16(_mm512_permutexvar_epi16(codes, words), low_shift);
+    w[1].v = _mm512_srav_epi16(_mm512_maskz_permutexvar_epi8(0xaaaaaaaaaaaaaaaaull, codes, bytes),
                                _mm512_srli_epi16(codes, 12));
   }
   static Words Load(const int16_t* p) { return {_mm512_load_si512(p)}; }

@@ -26,6 +26,7 @@
 
 namespace conclave::kernels {
 
+inline constexpr int kInt16BlockTokens = 24;  // whose scores are computed at once, at most
 inline constexpr float kInt16QueryNorm = 32700.0f;
 inline constexpr float kInt16LeastNorm = 0x1p-40f;
 inline constexpr float kInt16WeightSum = 32000.0f;
@@ -58,7 +59,7 @@ struct Int16Page {
   const uint8_t* rope = nullptr;  // bf16 of token 0; `token_bytes` to the next
   int64_t token_bytes = 0;
   int tokens = 0;
-  float* rope_floats = nullptr;  // [kMlaPageTokens, rope]
+  float* rope_floats = nullptr;  // [kInt16BlockTokens, rope]
 };
 
 }  // namespace conclave::kernels

@@ -38,7 +38,7 @@ struct MlaInt16Kernel {
                    .tokens = tokens,
                    .rope_floats = p.scratch};
     if (s.MixWidth() == s.latent) return page;
-    int16_t* to = reinterpret_cast<int16_t*>(p.scratch + kMlaPageTokens * s.rope);
+    int16_t* to = reinterpret_cast<int16_t*>(p.scratch + kInt16BlockTokens * s.rope);
     std::memset(to, 0, sizeof(int16_t) * kMlaPageTokens * s.MixWidth());
     for (int t = 0; t < tokens; ++t)
       std::memcpy(to + t * s.MixWidth(), bytes + t * s.TokenBytes(), sizeof(int16_t) * s.latent);
@@ -90,7 +90,7 @@ struct MlaInt16Kernel {
         const bool first = begin == p.span.begin;
         const int rows = p.heads - head < kTileLanes ? p.heads - head : kTileLanes;
         Int16Scores<O>::template Run<L>(page, p.shape, Int16Query::Of(p.q, p.heads, head, p.shape),
-                                        head == 0, fetch, weights);
+                                        fetch, weights);
         const TileParams tile{.tokens = tokens,
                               .rows = rows,
                               .first = first,

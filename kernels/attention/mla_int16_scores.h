@@ -16,7 +16,6 @@ struct Int16Scores {
 
   // How many tokens a block takes: with as many accumulators, loads and dot products are balanced.
   // Blocks end within the page; scores behind its last token are of no meaning.
-  static constexpr int kLargest = O::kManyRegisters ? 24 : 4;
   static int BlockTokens(int left) {
     if constexpr (!O::kManyRegisters) return 4;
     return left > 16 ? 24 : left > 8 ? 16 : left > 4 ? 8 : 4;
@@ -27,15 +26,14 @@ struct Int16Scores {
     return blocks;
   }
 
-  // Scores of all tokens: out [tokens, 16], or [tokens, 8] for up to 8 heads. With `turn` the
-  // rotary parts become float32 first; a page's later heads find them there.
+  // Scores of all tokens: out [tokens, 16], or [tokens, 8] for up to 8 heads.
   template <TileLanes L>
-  static void Run(const Int16Page& page, const MlaCacheShape& shape, const Int16Query& q, bool turn,
+  static void Run(const Int16Page& page, const MlaCacheShape& shape, const Int16Query& q,
                   PageFetch& fetch, float* out) {
     const auto run = page.stride == 576 && shape.rope == 64   ? Blocks<L, 576, 64>
                      : page.stride == 160 && shape.rope == 32 ? Blocks<L, 160, 32>
                                                               : Blocks<L, 0, 0>;
-    run(page, shape, q, turn, fetch, out);
+    run(page, shape, q, fetch, out);
   }
 
  private:
@@ -46,14 +44,9 @@ struct Int16Scores {
   // A stride S and a rotary part R known to the compiler make the tokens' addresses one pointer.
   template <TileLanes L, int S, int R>
   static void Blocks(const Int16Page& page, const MlaCacheShape& shape, const Int16Query& q,
-                     bool turn, PageFetch& fetch, float* out) {
+                     PageFetch& fetch, float* out) {
     for (int t = 0; t < page.tokens;) {
       const int count = BlockTokens(page.tokens - t);
-      if (turn) {
-        for (int i = t; i < t + count; ++i)
-          Rope::template Turn<R>(page.rope + i * page.token_bytes, shape.rope,
-                                 page.rope_floats + i * shape.rope);
-      }
       float* to = out + t * LanesOf(L);
       if constexpr (O::kManyRegisters) {
         if (count == 24) Block<L, 24, S, R>(page, shape, q, t, fetch, to);
@@ -69,7 +62,9 @@ struct Int16Scores {
   static void Block(const Int16Page& page, const MlaCacheShape& shape, const Int16Query& q,
                     int token, PageFetch& fetch, float* out) {
     const int rope = R > 0 ? R : shape.rope;
-    const float* keys = page.rope_floats + token * rope;
+    float* keys = page.rope_floats;
+    for (int j = 0; j < J; ++j)
+      Rope::template Turn<R>(page.rope + (token + j) * page.token_bytes, rope, keys + j * rope);
     const int64_t stride = S > 0 ? S : page.stride;
     const int16_t* codes = page.codes + token * stride;
     if constexpr (L == TileLanes::kEightQuads) {

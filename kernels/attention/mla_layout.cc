@@ -74,7 +74,7 @@ int64_t MlaScratchFloats(const MlaCacheShape& shape) {
   if (shape.type == KvType::kF32) return 0;
   if (shape.type != KvType::kInt16) return kMlaPageTokens * TileStride(shape.latent + shape.rope);
   const int copied = shape.MixWidth() == shape.latent ? 0 : shape.MixWidth() / 2;
-  return static_cast<int64_t>(kMlaPageTokens) * (shape.rope + copied);
+  return kInt16BlockTokens * shape.rope + kMlaPageTokens * copied;
 }
 
 void MlaPackQuery(const MlaQueryParams& p, Isa isa) {

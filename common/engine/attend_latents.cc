@@ -4,11 +4,13 @@
 
 #include "common/engine/parallel.h"
 #include "common/engine/step.h"
+#include "common/engine/unit_claims.h"
 #include "kernels/attention/mla.h"
 
 namespace conclave {
 namespace {
 
+using kernels::kMlaGroupSplits;
 using kernels::kMlaSplitTokens;
 using kernels::MlaLanes;
 static_assert(kPageTokens == kernels::kMlaPageTokens);
@@ -24,6 +26,7 @@ int64_t Aligned(int64_t floats) { return (floats + kAlign - 1) / kAlign * kAlign
 struct Unit {
   int row = 0;
   int split = 0;
+  bool StartsGroup() const { return split % kMlaGroupSplits == 0; }
 };
 
 // Rows of one layer being attended, in the absorbed form.
@@ -79,7 +82,9 @@ class Attend {
     kernels::MlaSplit(params, ctx_.isa);
   }
 
-  void Merge(float* into, const float* parts, int count, int head_begin, int head_end) const {
+  // Results of splits, or of groups, `stride` splits apart.
+  void Merge(float* into, const float* parts, int count, int stride, int head_begin,
+             int head_end) const {
     kernels::MlaMerge({.shape = shape_,
                        .heads = heads_,
                        .head_begin = head_begin,
@@ -87,7 +92,7 @@ class Attend {
                        .into = into,
                        .parts = parts,
                        .count = count,
-                       .part_stride = partial_floats()},
+                       .part_stride = stride * partial_floats()},
                       ctx_.isa);
   }
   void Finish(int row, const float* partial, int head_begin, int head_end) const {
@@ -131,24 +136,29 @@ float* AlignedScratch(const StepContext& ctx, int64_t floats) {
   return reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(p) + line - 1) / line * line);
 }
 
-// A whole row at a time, its splits merged as they come.
+// A whole row at a time, its splits and groups merged as they come.
 void RunRows(const StepContext& ctx, const Attend& attend, int rows, int workers) {
-  const int64_t partial = attend.partial_floats(), each = attend.worker_floats() + 2 * partial;
+  const int64_t partial = attend.partial_floats(), each = attend.worker_floats() + 3 * partial;
   float* memory = AlignedScratch(ctx, each * workers);
   std::atomic<int> claimed{0};
   const auto body = [&](int index) {
     float* state = memory + each * index;
-    float* part = state + partial;
+    float* group = state + partial;
+    float* part = group + partial;
     Attend::Worker worker = attend.MakeWorker(part + partial);
     int row = claimed.fetch_add(1);
     while (row < rows) {
       const int next_row = claimed.fetch_add(1), splits = attend.splits(row);
       for (int split = 0; split < splits; ++split) {
-        const Unit next = split + 1 < splits ? Unit{row, split + 1}
-                          : next_row < rows  ? Unit{next_row, 0}
-                                             : Unit{-1, 0};
-        attend.RunSplit(worker, {row, split}, next, split == 0 ? state : part);
-        if (split > 0) attend.Merge(state, part, 1, 0, attend.heads());
+        const Unit unit{row, split}, after{row, split + 1};
+        const Unit next = after.split < splits ? after
+                          : next_row < rows    ? Unit{next_row, 0}
+                                               : Unit{-1, 0};
+        float* into = split < kMlaGroupSplits ? state : group;
+        attend.RunSplit(worker, unit, next, unit.StartsGroup() ? into : part);
+        if (!unit.StartsGroup()) attend.Merge(into, part, 1, 1, 0, attend.heads());
+        if (into == group && (after.split == splits || after.StartsGroup()))
+          attend.Merge(state, group, 1, 1, 0, attend.heads());
       }
       attend.Finish(row, state, 0, attend.heads());
       row = next_row;
@@ -158,57 +168,45 @@ void RunRows(const StepContext& ctx, const Attend& attend, int rows, int workers
   ctx.pool.Run(workers, body);
 }
 
-// Hands out units to workers: each takes its own part in order, which keeps equal cores equally
-// busy, and then what others have left.
-class UnitClaims {
- public:
-  UnitClaims(int begin, int end, int workers) : parts_(workers) {
-    for (int i = 0; i < workers; ++i) {
-      parts_[i].next = begin + static_cast<int>(int64_t{end - begin} * i / workers);
-      parts_[i].end = begin + static_cast<int>(int64_t{end - begin} * (i + 1) / workers);
-    }
-  }
-  // -1 when nothing is left.
-  int Claim(int worker) {
-    for (size_t i = 0; i < parts_.size(); ++i) {
-      Part& part = parts_[(worker + i) % parts_.size()];
-      if (part.next.load(std::memory_order_relaxed) >= part.end) continue;
-      const int unit = part.next.fetch_add(1, std::memory_order_relaxed);
-      if (unit < part.end) return unit;
-    }
-    return -1;
-  }
-
- private:
-  struct alignas(64) Part {
-    std::atomic<int> next{0};
-    int end = 0;
-  };
-  std::vector<Part> parts_;
-};
-
-// A split at a time, for few rows with long contexts; waves bound the memory of their results.
+// A split at a time, for few rows with long contexts; waves of whole groups bound the memory of
+// their results. A worker that computes a group from its start on merges as it goes, in memory that
+// it has at hand, not where other threads have read before.
 void RunSplits(const StepContext& ctx, const Attend& attend, int rows, int workers) {
   std::vector<Unit> units;
   for (int row = 0; row < rows; ++row)
     for (int split = 0; split < attend.splits(row); ++split) units.push_back({row, split});
   const int64_t partial = attend.partial_floats();
-  const int64_t fit = std::max<int64_t>(kPartialBytes / (partial * 4), 2 * workers);
-  const int wave = static_cast<int>(std::min(fit, static_cast<int64_t>(units.size())));
-  float* state = AlignedScratch(ctx, (wave + 1) * partial + attend.worker_floats() * workers);
+  const int count = static_cast<int>(units.size());
+  const int64_t fit = kPartialBytes / (partial * 4), least = std::max(2 * workers, kMlaGroupSplits);
+  const int wave = static_cast<int>(std::min<int64_t>(std::max(fit, least), count));
+  const int64_t each = attend.worker_floats() + partial;
+  float* state = AlignedScratch(ctx, (wave + 1) * partial + each * workers);
   float* parts = state + partial;  // what waves before this one made of its first row
   float* memory = parts + wave * partial;
+  std::vector<uint8_t> merged(count);  // into the first split of its group
 
-  for (int begin = 0; begin < static_cast<int>(units.size()); begin += wave) {
-    const int end = std::min<int>(begin + wave, static_cast<int>(units.size()));
+  for (int begin = 0, end; begin < count; begin = end) {
+    end = std::min(begin + wave, count);
+    while (end < count && !units[end].StartsGroup()) --end;
+    const auto part = [&](int unit) { return parts + (unit - begin) * partial; };
     UnitClaims claims(begin, end, workers);
     ctx.pool.Run(workers, [&](int index) {
-      Attend::Worker worker = attend.MakeWorker(memory + attend.worker_floats() * index);
+      float* own = memory + each * index;
+      Attend::Worker worker = attend.MakeWorker(own + partial);
+      int group = -1, before = -1;  // the group's first unit, while this worker has all of it
       int unit = claims.Claim(index);
       while (unit >= 0) {
         const int next = claims.Claim(index);
+        if (units[unit].StartsGroup()) {
+          group = unit;
+        } else if (unit != before + 1) {
+          group = -1;
+        }
+        merged[unit] = group >= 0 && unit > group;
         attend.RunSplit(worker, units[unit], next >= 0 ? units[next] : Unit{-1, 0},
-                        parts + (unit - begin) * partial);
+                        merged[unit] ? own : part(unit));
+        if (merged[unit]) attend.Merge(part(group), own, 1, 1, 0, attend.heads());
+        before = unit;
         unit = next;
       }
     });
@@ -217,7 +215,7 @@ void RunSplits(const StepContext& ctx, const Attend& attend, int rows, int worke
     for (int unit = begin; unit < end; ++unit)
       if (unit == begin || units[unit].split == 0) first.push_back(unit);
     const int slices = std::min(attend.heads(), workers);
-    const double estimate_ns = static_cast<double>(end - begin) * partial / 8;
+    const double estimate_ns = static_cast<double>(end - begin) / kMlaGroupSplits * partial / 4;
     ParallelFor(ctx.pool, static_cast<int>(first.size()) * slices, estimate_ns, [&](int item) {
       const int at = item / slices, unit = first[at], slice = item % slices;
       const int head_begin = slice * attend.heads() / slices,
@@ -225,15 +223,22 @@ void RunSplits(const StepContext& ctx, const Attend& attend, int rows, int worke
       const int until = at + 1 < static_cast<int>(first.size()) ? first[at + 1] : end;
       const int row = units[unit].row;
       const bool goes_on = until == end && units[until - 1].split + 1 < attend.splits(row);
-      float* into = units[unit].split > 0 ? state : parts + (unit - begin) * partial;
-      const int merged = units[unit].split > 0 ? unit : unit + 1;
-      attend.Merge(into, parts + (merged - begin) * partial, until - merged, head_begin, head_end);
+      int groups = 0;
+      for (int group = unit; group < until; group += kMlaGroupSplits, ++groups) {
+        const int group_end = std::min(until, group + kMlaGroupSplits);
+        int rest = group + 1;
+        while (rest < group_end && merged[rest]) ++rest;
+        attend.Merge(part(group), part(rest), group_end - rest, 1, head_begin, head_end);
+      }
+      const bool continued = units[unit].split > 0;
+      float* into = continued ? state : part(unit);
+      attend.Merge(into, part(continued ? unit : unit + kMlaGroupSplits),
+                   continued ? groups : groups - 1, kMlaGroupSplits, head_begin, head_end);
       if (!goes_on) attend.Finish(row, into, head_begin, head_end);
     });
     const int last = first.back();
     const bool goes_on = units[end - 1].split + 1 < attend.splits(units[end - 1].row);
-    if (goes_on && units[last].split == 0)
-      std::memcpy(state, parts + (last - begin) * partial, partial * sizeof(float));
+    if (goes_on && units[last].split == 0) std::memcpy(state, part(last), partial * sizeof(float));
   }
 }
 

@@ -3,8 +3,9 @@
 // Prompts use keys and values expanded from the latents.
 //
 // Order (law 1): a row's context is cut into splits of kMlaSplitTokens, each cut into pages of
-// kMlaPageTokens; pages are taken in order with the online softmax, splits are merged in order.
-// Both cuts depend on positions alone. Scores and their maxima are in units of log2.
+// kMlaPageTokens; pages are taken in order with the online softmax, the splits of a group of
+// kMlaGroupSplits are merged in order, then the groups are. The cuts depend on positions alone.
+// Scores and their maxima are in units of log2.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +16,7 @@ namespace conclave::kernels {
 
 inline constexpr int kMlaPageTokens = 64;
 inline constexpr int kMlaSplitTokens = 256;
+inline constexpr int kMlaGroupSplits = 4;
 inline constexpr int kMlaFp8Group = 128;  // latents that share a scale
 
 // How a cached token lies in memory:

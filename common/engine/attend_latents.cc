@@ -76,8 +76,9 @@ class Attend {
                                             .max = partial,
                                             .sum = partial + MlaLanes(heads_),
                                             .mix = partial + 2 * MlaLanes(heads_)};
-    if (worker.packed < 0) kernels::MlaFetch(params);
-    if (worker.packed != unit.row) PackQuery(unit.row, worker.query);
+    // What a worker reads first nobody has fetched for it.
+    if (worker.packed != unit.row)
+      PackQuery(unit.row, worker.packed < 0 ? params.span : kernels::MlaSpan{}, worker.query);
     worker.packed = unit.row;
     kernels::MlaSplit(params, ctx_.isa);
   }
@@ -106,7 +107,8 @@ class Attend {
     return {ctx_.rows.pages[row_begin_ + unit.row], begin,
             std::min<int64_t>(tokens(unit.row), begin + kMlaSplitTokens)};
   }
-  void PackQuery(int row, float* out) const {
+  // Fetches the first page of `ahead` meanwhile.
+  void PackQuery(int row, const kernels::MlaSpan& ahead, float* out) const {
     const int nope = ctx_.config.qk_nope_head_dim;
     const int64_t head_dim = nope + shape_.rope;
     kernels::MlaPackQuery(
@@ -117,7 +119,12 @@ class Attend {
          .gain = gain_,
          .q_rope = q_ + (row_begin_ + row) * heads_ * head_dim + nope,
          .rope_stride = head_dim,
-         .out = out},
+         .out = out,
+         .ahead = ahead.pages != nullptr
+                      ? ctx_.cache.PageLayer(ahead.pages[ahead.begin / kPageTokens], layer_)
+                      : nullptr,
+         .ahead_bytes =
+             std::min<int64_t>(kPageTokens, ahead.end - ahead.begin) * shape_.TokenBytes()},
         ctx_.isa);
   }
 

@@ -73,6 +73,9 @@ struct MlaQueryParams {
   const float* q_rope = nullptr;    // [heads, rope_stride]
   int64_t rope_stride = 0;
   float* out = nullptr;  // MlaQueryFloats()
+  // Fetched into the second-level cache meanwhile: the page that this thread reads next, or null.
+  const uint8_t* ahead = nullptr;
+  int64_t ahead_bytes = 0;
 };
 int64_t MlaQueryFloats(int heads, const MlaCacheShape& shape);
 void MlaPackQuery(const MlaQueryParams& params, Isa isa);
@@ -100,9 +103,6 @@ constexpr int64_t MlaPartialFloats(int heads, const MlaCacheShape& shape) {
   return 2 * static_cast<int64_t>(MlaLanes(heads)) + static_cast<int64_t>(heads) * shape.MixWidth();
 }
 void MlaSplit(const MlaSplitParams& params, Isa isa);
-// Starts to fetch what MlaSplit reads first; for a thread's first split, before its query is
-// packed.
-void MlaFetch(const MlaSplitParams& params);
 
 // Merges the results of later splits into the result of the ones before, in order, for heads
 // [head_begin, head_end). Results are laid out as MlaPartialFloats() says.

@@ -1,5 +1,4 @@
 #include "kernels/attention/mla_isa.h"
-#include "kernels/attention/mla_walk.h"
 
 namespace conclave::kernels {
 
@@ -13,16 +12,6 @@ void MlaSplit(const MlaSplitParams& params, Isa isa) {
     case Isa::kPortable:
       return MlaSplitPortable(params);
   }
-}
-
-void MlaFetch(const MlaSplitParams& p) {
-  constexpr int64_t kBytes = 32 << 10;  // the CPU follows, and the kernels fetch later pages
-  if (p.span.begin >= p.span.end) return;
-  int tokens = 0;
-  const uint8_t* page = MlaWalk::Later(p, p.span.begin, 0, &tokens);
-  const int64_t bytes = tokens * p.shape.TokenBytes();
-  for (int64_t i = 0; i < (bytes < kBytes ? bytes : kBytes); i += 64)
-    __builtin_prefetch(page + i, 0, 2);
 }
 
 void MlaMerge(const MlaMergeParams& params, Isa isa) {

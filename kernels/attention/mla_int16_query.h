@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "kernels/attention/mla_int16.h"
+#include "kernels/attention/page_feed.h"
 #include "kernels/attention/tile_params.h"
 
 namespace conclave::kernels {
@@ -15,13 +16,17 @@ struct MlaInt16QueryKernel {
   static void Run(const MlaQueryParams& p) {
     const int64_t block = Int16Query::BlockFloats(p.heads, p.shape);
     const int lanes = p.heads <= 8 ? 8 : kTileLanes;
+    PageFetch fetch =
+        PageFetch::Of(p.ahead, p.ahead_bytes, 2 * p.heads * (p.shape.MixWidth() / kVector),
+                      reinterpret_cast<const uint8_t*>(p.q_latent));
     for (int head = 0; head < p.heads; head += kTileLanes) {
       float* out = p.out + head / kTileLanes * block;
       const int rows = p.heads - head < lanes ? p.heads - head : lanes;
       if (rows < lanes) std::memset(out, 0, sizeof(float) * block);
       const auto pack = lanes == 8 ? PackHead<8> : PackHead<kTileLanes>;
-      for (int row = 0; row < rows; ++row) pack(p, head + row, row, out);
+      for (int row = 0; row < rows; ++row) pack(p, head + row, row, fetch, out);
     }
+    fetch.Rest();
   }
 
  private:
@@ -35,10 +40,11 @@ struct MlaInt16QueryKernel {
     return p.gain == nullptr ? load(q) : V::Mul(load(q), load(p.gain));
   }
 
-  static float Norm(const MlaQueryParams& p, const float* q) {
+  static float Norm(const MlaQueryParams& p, const float* q, PageFetch& fetch) {
     V chains = V::Zero();
     for (int at = 0; at < p.shape.latent; at += kVector) {
       const V x = LoadGained(p, q, at);
+      fetch.Step();
       chains = V::Fma(x, x, chains);
     }
     float lanes[kVector];
@@ -52,16 +58,17 @@ struct MlaInt16QueryKernel {
   // Into lane `row` of a block of kLanes heads: pairs of codes lie kLanes pairs apart, with 8 lanes
   // two and two together.
   template <int kLanes>
-  static void PackHead(const MlaQueryParams& p, int head, int row, float* block) {
+  static void PackHead(const MlaQueryParams& p, int head, int row, PageFetch& fetch, float* block) {
     constexpr float kLog2e = 1.44269504088896341f;
     constexpr int kTogether = kLanes == 8 ? 2 : 1;
     const int width = p.shape.MixWidth();
     const float* q = p.q_latent + static_cast<int64_t>(head) * p.shape.latent;
-    const float norm = Norm(p, q), scale = p.scale * kLog2e;
+    const float norm = Norm(p, q, fetch), scale = p.scale * kLog2e;
     const V to_codes = V::Set1(kInt16QueryNorm / norm);
     float* to = block + row * kTogether;
     for (int at = 0; at < width; at += kVector) {
       alignas(32) int16_t codes[kVector];
+      fetch.Step();
       O::StoreCodes(at < p.shape.latent ? V::Mul(LoadGained(p, q, at), to_codes) : V::Zero(),
                     codes);
 #pragma GCC unroll 8

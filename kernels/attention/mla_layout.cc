@@ -83,6 +83,7 @@ void MlaPackQuery(const MlaQueryParams& p, Isa isa) {
             : isa == Isa::kAvx2 ? MlaPackInt16Avx2
                                 : MlaPackInt16Portable)(p);
   }
+  for (int64_t i = 0; i < p.ahead_bytes; i += 64) __builtin_prefetch(p.ahead + i, 0, 2);
   const int width = p.shape.latent + p.shape.rope;
   if (p.heads < MlaLanes(p.heads))
     std::memset(p.out, 0, sizeof(float) * MlaQueryFloats(p.heads, p.shape));

@@ -9,7 +9,7 @@ namespace conclave {
 
 // f32: float32 activations and KV (exact mode). bf16: activations rounded to bf16 before each
 // multiply, KV bf16; norms, softmax, router and residual stay float32. (arithmetic.h says what
-// multiplies them; e4m3 weights take them as 16-bit integers, off by an eighth of bf16's error.)
+// multiplies them: by default operands become 16-bit integers, off by an eighth of bf16's error.)
 // int8: as bf16, and the weights of projections, FFNs and head are requantised at load to int8 per
 // output channel and 128 input channels, their activations per row and 128 channels. w8a8: as bf16,
 // and the activations of e4m3 weights are rounded to e4m3 per row and 128 channels. Accumulation is

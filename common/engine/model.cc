@@ -42,9 +42,12 @@ absl::Status LoadMain(const Checkpoint& checkpoint, const ModelConfig& c, Comput
     ASSIGN_OR_RETURN(w->mtp, LoadMtp(loader, c));
   }
   if (c.tie_word_embeddings) {
-    ASSIGN_OR_RETURN(w->head, loader.LoadLinear("model.embed_tokens", c.vocab_size, c.hidden_size));
-    if (w->head.m.type == kernels::WeightType::kInt8) {
-      // Requantised for the head's multiply; the embedding stays as stored.
+    // What is looked up stays as stored; int8 pays enough for a second copy.
+    const bool requantised = mode == ComputeMode::kInt8;
+    ASSIGN_OR_RETURN(w->head, loader.LoadLinear("model.embed_tokens", c.vocab_size, c.hidden_size,
+                                                requantised ? WeightLoader::Precision::kMode
+                                                            : WeightLoader::Precision::kExact));
+    if (requantised) {
       ASSIGN_OR_RETURN(w->embedding, loader.LoadEmbedding("model.embed_tokens.weight"));
     } else {
       w->embedding.width = c.hidden_size;

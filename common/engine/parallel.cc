@@ -95,9 +95,9 @@ void ParallelFor(ThreadPool& pool, int items, double estimate_ns,
 
 double EstimateNs(const kernels::GemmParams& g) {
   if (g.rows == 0) return 0;
-  const double per_mac = g.w.type == kernels::WeightType::kInt8       ? kNsPerInt8Mac
-                         : g.w.type == kernels::WeightType::kFp8Int16 ? kNsPerInt16Mac
-                                                                      : kNsPerMac;
+  const double per_mac = g.w.type == kernels::WeightType::kInt8                ? kNsPerInt8Mac
+                         : g.w.activations == kernels::ActivationQuant::kInt16 ? kNsPerInt16Mac
+                                                                               : kNsPerMac;
   return std::max(kNsPerByte * static_cast<double>(g.w.data_bytes()),
                   per_mac * static_cast<double>(g.w.n) * g.w.k * g.rows);
 }

@@ -86,7 +86,10 @@ absl::StatusOr<Linear> WeightLoader::PackPart(const Source& source, int64_t row_
   if (by_mode && UsesBf16(mode_)) {
     ASSIGN_OR_RETURN(arithmetic, ProcessArithmetic());
   }
-  spec.to_int16 = arithmetic == kernels::Arithmetic::kInt16 && mode_ == ComputeMode::kBF16;
+  // w8a8 is what it is for e4m3; bf16 weights are as in mode bf16.
+  const bool as_bf16 = mode_ == ComputeMode::kBF16 ||
+                       (mode_ == ComputeMode::kW8A8 && source.weight.type == WeightType::kBf16);
+  spec.to_int16 = arithmetic == kernels::Arithmetic::kInt16 && as_bf16;
   Linear linear;
   linear.m = kernels::PlanPack(spec);
   if (by_mode && mode_ == ComputeMode::kW8A8 && linear.m.type == WeightType::kFp8)
@@ -102,7 +105,7 @@ absl::StatusOr<Linear> WeightLoader::PackPart(const Source& source, int64_t row_
           spec, {linear.data.data(), linear.scales.As<float>(), linear.irregular.As<uint32_t>()},
           &row, &col)) {
     return InvalidArgument(
-        "tensor {}: the code at [{}, {}] is not a number; the checkpoint is damaged",
+        "tensor {}: the value at [{}, {}] is not a finite number; the checkpoint is damaged",
         source.view.name, row, col);
   }
   linear.m.data = linear.data.data();

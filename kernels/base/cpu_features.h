@@ -10,8 +10,8 @@ namespace conclave::kernels {
 
 enum class Isa { kPortable = 0, kAvx2 = 1, kAvx512 = 2 };
 
-// How a GEMM with bf16 or e4m3 weights multiplies activations that are bf16: float32 multiply-adds;
-// dot products of two bf16; or e4m3 in dot products of two int16, and bf16 as with kFma.
+// How a GEMM with bf16 or e4m3 weights multiplies activations that are bf16: float32 multiply-adds,
+// dot products of two bf16, or, both being quantised to 16 bits, dot products of two int16.
 enum class Arithmetic : uint8_t { kFma = 0, kBf16Dot = 1, kInt16 = 2 };
 
 // kAvx2 needs AVX2, FMA and F16C; kAvx512 needs F, BW, DQ, VL and VBMI.

@@ -4,7 +4,7 @@
 //   float32, bf16, e4m3 weights: the partial sum is one chain of fused multiply-adds from 0 along
 //     k, with e4m3 followed by the corrections of irregular codes along k (base/fp8_code.h); scale
 //     is the weights' (1 without e4m3), times the row's with ActivationQuant::kFp8.
-//   int8 weights, and e4m3 weights for int16 activations: the partial sum is exact in int32;
+//   int8 and int16 activations, whatever the weights: the partial sum is exact in int32;
 //     scale = weight scale * row scale.
 // So the instruction set does not change a bit either, but for Arithmetic::kBf16Dot, which is an
 // order of its own (gemm_bf16dot.h).
@@ -63,7 +63,7 @@ void GemmInt8Portable(const GemmParams& params, int panel_begin, int panel_end);
 void GemmInt8Avx2(const GemmParams& params, int panel_begin, int panel_end);
 void GemmInt8Vnni(const GemmParams& params, int panel_begin, int panel_end);
 void GemmInt8Amx(const GemmParams& params, int panel_begin, int panel_end);
-// Weights of e4m3 for int16 activations.
+// Weights of e4m3 or 16 bits for int16 activations.
 void GemmInt16Portable(const GemmParams& params, int panel_begin, int panel_end);
 void GemmInt16Avx2(const GemmParams& params, int panel_begin, int panel_end);
 void GemmInt16Vnni(const GemmParams& params, int panel_begin, int panel_end);

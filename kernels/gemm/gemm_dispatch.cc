@@ -16,7 +16,7 @@ void GemmPanels(const GemmParams& params, int panel_begin, int panel_end, Isa is
                : GemmBf16DotPortable(params, panel_begin, panel_end);
   }
   const bool int8 = params.w.type == WeightType::kInt8;
-  if (params.w.type == WeightType::kFp8Int16) {
+  if (params.w.activations == ActivationQuant::kInt16) {
     if (isa == Isa::kAvx512 && VnniSupported())
       return GemmInt16Vnni(params, panel_begin, panel_end);
     return isa == Isa::kPortable ? GemmInt16Portable(params, panel_begin, panel_end)

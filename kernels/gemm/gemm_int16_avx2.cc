@@ -15,6 +15,9 @@ struct Avx2WordDot {
   struct Words {
     __m256i a, b;
   };
+  struct Factor {
+    __m256 a, b;
+  };
   static Acc Zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
 
   // 32 codes. There is no shift by words: the high half of a product with 2^(15 - shift) is the
@@ -64,14 +67,16 @@ struct Avx2WordDot {
   static Acc Dot(const Acc& acc, const Words& w, const int16_t* x) {
     return Dot(acc, w, Broadcast(x));
   }
-  static void AddScaled(const Acc& acc, float scale, bool first, float* total) {
-    const auto add = [&](__m256i sums, float* to) {
+  static Factor Same(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
+  static Factor Factors(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+  static void AddScaled(const Acc& acc, const Factor& scale, const Factor& x_scale, bool first,
+                        float* total) {
+    const auto add = [&](__m256i sums, __m256 by, float* to) {
       const __m256 before = first ? _mm256_setzero_ps() : _mm256_loadu_ps(to);
-      _mm256_storeu_ps(to,
-                       _mm256_fmadd_ps(_mm256_set1_ps(scale), _mm256_cvtepi32_ps(sums), before));
+      _mm256_storeu_ps(to, _mm256_fmadd_ps(by, _mm256_cvtepi32_ps(sums), before));
     };
-    add(acc.a, total);
-    add(acc.b, total + 8);
+    add(acc.a, _mm256_mul_ps(scale.a, x_scale.a), total);
+    add(acc.b, _mm256_mul_ps(scale.b, x_scale.b), total + 8);
   }
 
  private:
@@ -83,7 +88,7 @@ struct Avx2WordDot {
 
 void GemmInt16Avx2(const GemmParams& params, int panel_begin, int panel_end) {
 #if defined(__x86_64__)
-  GemmInt16Kernel<Avx2WordDot>::Run(params, panel_begin, panel_end);
+  GemmInt16On<Avx2WordDot>(params, panel_begin, panel_end);
 #else
   GemmInt16Portable(params, panel_begin, panel_end);
 #endif

@@ -15,6 +15,9 @@ struct VnniWordDot {
   struct Words {
     __m512i v;
   };
+  struct Factor {
+    __m512 v;
+  };
   static Acc Zero() { return {_mm512_setzero_si512()}; }
   // Significands come out of tables, 16 signed ones over and over: by words for the codes in low
   // bytes, whose index is what a word's lowest bits say, by bytes for those in high ones.
@@ -45,10 +48,12 @@ struct VnniWordDot {
         : "v"(w.v), "m"(*reinterpret_cast<const Pair*>(x)));
     return acc;
   }
-  static void AddScaled(Acc acc, float scale, bool first, float* total) {
+  static Factor Same(float x) { return {_mm512_set1_ps(x)}; }
+  static Factor Factors(const float* p) { return {_mm512_loadu_ps(p)}; }
+  static void AddScaled(Acc acc, Factor scale, Factor x_scale, bool first, float* total) {
     const __m512 before = _mm512_maskz_loadu_ps(first ? 0 : 0xffff, total);
-    _mm512_storeu_ps(total,
-                     _mm512_fmadd_ps(_mm512_set1_ps(scale), _mm512_cvtepi32_ps(acc.v), before));
+    _mm512_storeu_ps(total, _mm512_fmadd_ps(_mm512_mul_ps(scale.v, x_scale.v),
+                                            _mm512_cvtepi32_ps(acc.v), before));
   }
 
  private:
@@ -60,7 +65,7 @@ struct VnniWordDot {
 
 void GemmInt16Vnni(const GemmParams& params, int panel_begin, int panel_end) {
 #if defined(__x86_64__)
-  GemmInt16Kernel<VnniWordDot>::Run(params, panel_begin, panel_end);
+  GemmInt16On<VnniWordDot>(params, panel_begin, panel_end);
 #else
   GemmInt16Portable(params, panel_begin, panel_end);
 #endif

@@ -1,16 +1,17 @@
-// The GEMM of e4m3 weights and int16 activations over any vector of 16 int32 lanes. Codes become
-// int16 on their way into the dot product, two input channels a lane; up to kFewRows rows take them
-// from registers, more rows share what the first of them decoded (gemm_int16_block.h). Sums of a
-// block are exact, so their order is free: no instruction set, row count or blocking changes a bit.
+// The GEMM of int16 activations and weights of e4m3 or 16 bits over any vector of 16 int32 lanes,
+// two input channels a lane. Codes of e4m3 become int16 on their way into the dot product; up to
+// kFewRows rows take them from registers, more rows share what the first of them decoded
+// (gemm_int16_block.h). Sums of a block are exact, so their order is free: no instruction set, row
+// count or blocking changes a bit.
 #pragma once
 
 #include "kernels/gemm/gemm_int16_block.h"
 
 namespace conclave::kernels {
 
-template <class D>
+template <class D, WeightType kType>
 struct GemmInt16Kernel {
-  using Blocks = GemmInt16Block<D>;
+  using Blocks = GemmInt16Block<D, kType>;
   static constexpr int kRows = 6;  // of a register block
   static constexpr int kFewRows = 8;
   // Activations of one pass over the weights: they stay in the second-level cache over all panels.
@@ -34,27 +35,35 @@ struct GemmInt16Kernel {
       Decode<kFewRows, T>(p, row, rows, Blocks::At(p.w, panel, tile, block));
   }
 
-  // At most R rows meet a decoded block.
+  // At most R rows meet a block in pairs.
   template <int R, int T>
   static void Multiply(const GemmParams& p, int row, int rows, const typename Blocks::Place& at,
-                       const int16_t* decoded, typename Blocks::Fetch* fetch) {
-    if (rows == R) return Blocks::template Multiply<R, T>(p, row, at, decoded, fetch);
-    if constexpr (R > 1) Multiply<R - 1, T>(p, row, rows, at, decoded, fetch);
+                       const int16_t* pairs, int64_t step, typename Blocks::Fetch* fetch) {
+    if (rows == R) return Blocks::template Multiply<R, T>(p, row, at, pairs, step, fetch);
+    if constexpr (R > 1) Multiply<R - 1, T>(p, row, rows, at, pairs, step, fetch);
   }
   template <int T>
   static void ManyRows(const GemmParams& p, int row_begin, int rows, int panel, int tile) {
-    constexpr int kFirst = D::kSums / T < kRows ? D::kSums / T : kRows;
-    alignas(64) int16_t decoded[kKBlock * T * kTile];
+    constexpr bool kInPairs = kType == WeightType::kInt16;
+    constexpr int kFirst = kInPairs ? 0 : D::kSums / T < kRows ? D::kSums / T : kRows;
+    alignas(64) int16_t decoded[kInPairs ? 1 : kKBlock * T * kTile];
     const int pieces = (rows - kFirst + kRows - 1) / kRows;  // of nearly equal size
     const int smaller = (rows - kFirst) / pieces, larger = (rows - kFirst) % pieces;
     for (int block = 0; block < p.w.k_blocks(); ++block) {
       const auto at = Blocks::At(p.w, panel, tile, block);
       typename Blocks::Fetch fetch(at);
-      Blocks::template Decode<kFirst, T, true>(p, row_begin, at, decoded, &fetch);
+      const int16_t* pairs = decoded;
+      int64_t step = T * Blocks::kTileWords;
+      if constexpr (kInPairs) {
+        pairs = reinterpret_cast<const int16_t*>(at.data);
+        step = at.stride / 2;
+      } else {
+        Blocks::template Decode<kFirst, T, true>(p, row_begin, at, decoded, &fetch);
+      }
       int row = row_begin + kFirst;
       for (int piece = 0; piece < pieces; ++piece) {
         const int count = smaller + (piece < larger);
-        Multiply<kRows, T>(p, row, count, at, decoded, &fetch);
+        Multiply<kRows, T>(p, row, count, at, pairs, step, &fetch);
         row += count;
       }
       while (fetch.lines > 0) fetch.Step();
@@ -85,5 +94,12 @@ struct GemmInt16Kernel {
     }
   }
 };
+
+template <class D>
+static void GemmInt16On(const GemmParams& p, int panel_begin, int panel_end) {
+  if (p.w.type == WeightType::kInt16)
+    return GemmInt16Kernel<D, WeightType::kInt16>::Run(p, panel_begin, panel_end);
+  GemmInt16Kernel<D, WeightType::kFp8Int16>::Run(p, panel_begin, panel_end);
+}
 
 }  // namespace conclave::kernels

@@ -6,24 +6,26 @@
 
 namespace conclave::kernels {
 
-// D: see gemm_int16_block.h.
-template <class D>
+// D: see gemm_int16_block.h. kType: kFp8Int16, or kInt16.
+template <class D, WeightType kType>
 struct GemmInt16Sums {
   using Acc = typename D::Acc;
+  using Factor = typename D::Factor;
+  static constexpr int kGroup = GroupSize(kType);
 
   // One block of some tiles.
   struct Place {
     const PackedMatrix& m;
     int tile;  // of the matrix
     int block;
-    int groups;  // of 4 input channels
+    int groups;
     const uint8_t* data;
     int64_t stride;  // bytes from group to group
 
     Place Tile(int t) const { return {m, tile + t, block, groups, data + t * 64, stride}; }
   };
   static Place At(const PackedMatrix& m, int panel, int tile, int block) {
-    constexpr int kGroups = kKBlock / 4;
+    constexpr int kGroups = kKBlock / kGroup;
     const int64_t stride = int64_t{m.panel_tiles(panel)} * 64;
     const int left = m.groups() - block * kGroups;
     return {m,
@@ -57,10 +59,11 @@ struct GemmInt16Sums {
   }
 
   // Of a tile that the matrix does not fill.
-  [[gnu::noinline]] static void AddToSome(Acc acc, float scale, bool first, int count, float* out) {
+  [[gnu::noinline]] static void AddToSome(Acc acc, Factor scale, Factor x_scale, bool first,
+                                          int count, float* out) {
     float some[kTile] = {};
     for (int i = 0; i < count && !first; ++i) some[i] = out[i];
-    D::AddScaled(acc, scale, first, some);
+    D::AddScaled(acc, scale, x_scale, first, some);
     for (int i = 0; i < count; ++i) out[i] = some[i];
   }
 
@@ -71,23 +74,27 @@ struct GemmInt16Sums {
     const int64_t blocks = p.w.k_blocks();
     const int channel = at.tile * kTile;
     const bool first = at.block == 0, whole = channel + T * kTile <= p.w.n;
-    float scale[T];
+    Factor scale[T];
 #pragma GCC unroll 4
-    for (int t = 0; t < T; ++t) scale[t] = p.w.scales[(at.tile + t) * blocks + at.block];
+    for (int t = 0; t < T; ++t) {
+      const int64_t index = (at.tile + t) * blocks + at.block;
+      scale[t] = kType == WeightType::kInt16 ? D::Factors(p.w.scales + index * kTile)
+                                             : D::Same(p.w.scales[index]);
+    }
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
-      const float x_scale = p.x_scales[p.XRow(row + r) * blocks + at.block];
+      const Factor x_scale = D::Same(p.x_scales[p.XRow(row + r) * blocks + at.block]);
       float* out = p.Out(row + r, channel);
       if (whole) {
 #pragma GCC unroll 4
         for (int t = 0; t < T; ++t)
-          D::AddScaled(acc[r][t], scale[t] * x_scale, first, out + t * kTile);
+          D::AddScaled(acc[r][t], scale[t], x_scale, first, out + t * kTile);
         continue;
       }
 #pragma GCC unroll 4
       for (int t = 0; t < T; ++t) {
         const int left = p.w.n - channel - t * kTile;
-        AddToSome(acc[r][t], scale[t] * x_scale, first, left < kTile ? left : kTile,
+        AddToSome(acc[r][t], scale[t], x_scale, first, left < kTile ? left : kTile,
                   out + t * kTile);
       }
     }

@@ -53,6 +53,7 @@ static void GemmPanelsOn(const GemmParams& p, int panel_begin, int panel_end) {
       return GemmKernel<V, WeightType::kF32>::Run(p, panel_begin, panel_end);
     case WeightType::kInt8:
     case WeightType::kFp8Int16:
+    case WeightType::kInt16:
       return;  // gemm_int8_kernel.h, gemm_int16_kernel.h
   }
 }

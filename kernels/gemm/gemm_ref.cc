@@ -1,4 +1,5 @@
 #include <cmath>
+#include <cstring>
 
 #include "kernels/base/bf16_dot.h"
 #include "kernels/base/fp8_code.h"
@@ -75,6 +76,14 @@ float Int8Output(const GemmParams& p, int row, int out) {
   return total;
 }
 
+int Word(const PackedMatrix& m, int out, int k) {
+  if (m.type == WeightType::kFp8Int16)
+    return Fp8Int16Value(m.data[m.group_offset(out, k / 4) + Fp8Int16Byte(k % 4)]);
+  int16_t word;
+  std::memcpy(&word, m.data + m.group_offset(out, k / 2) + k % 2 * 2, 2);
+  return word;
+}
+
 float Int16Output(const GemmParams& p, int row, int out) {
   const PackedMatrix& m = p.w;
   const int64_t x_row = p.XRow(row);
@@ -82,10 +91,11 @@ float Int16Output(const GemmParams& p, int row, int out) {
   for (int block = 0; block < m.k_blocks(); ++block) {
     int32_t partial = 0;
     for (int k = block * kKBlock; k < m.k && k < (block + 1) * kKBlock; ++k)
-      partial += p.x_words[x_row * m.k_blocks() * kKBlock + k] *
-                 Fp8Int16Value(m.data[m.group_offset(out, k / 4) + Fp8Int16Byte(k % 4)]);
-    const float scale = m.scales[static_cast<int64_t>(out / kTile) * m.k_blocks() + block] *
-                        p.x_scales[x_row * m.k_blocks() + block];
+      partial += p.x_words[x_row * m.k_blocks() * kKBlock + k] * Word(m, out, k);
+    const int64_t index = static_cast<int64_t>(out / kTile) * m.k_blocks() + block;
+    const float scale =
+        m.scales[m.type == WeightType::kInt16 ? index * kTile + out % kTile : index] *
+        p.x_scales[x_row * m.k_blocks() + block];
     total = std::fma(scale, static_cast<float>(partial), total);
   }
   return total;
@@ -94,9 +104,9 @@ float Int16Output(const GemmParams& p, int row, int out) {
 }  // namespace
 
 void GemmRef(const GemmParams& p) {
-  const auto output = p.w.type == WeightType::kInt8       ? Int8Output
-                      : p.w.type == WeightType::kFp8Int16 ? Int16Output
-                                                          : FloatOutput;
+  const auto output = p.w.type == WeightType::kInt8                ? Int8Output
+                      : p.w.activations == ActivationQuant::kInt16 ? Int16Output
+                                                                   : FloatOutput;
   for (int row = 0; row < p.rows; ++row)
     for (int out = 0; out < p.w.n; ++out) *p.Out(row, out) = output(p, row, out);
 }

@@ -171,8 +171,22 @@ void DecodeRow(const WeightSource& s, int64_t row, const std::array<float, 256>&
   }
 }
 
-// Requantises per channel and block of input channels.
-void PackInt8(const PackSpec& spec, const PackedMatrix& m, const PackedMemory& out) {
+// The first value of a block that is no finite number, or -1.
+int64_t NotFinite(const float* values) {
+  uint32_t bad = 0;  // without a branch per value, so that it vectorises
+  for (int i = 0; i < kKBlock; ++i)
+    bad |= (std::bit_cast<uint32_t>(values[i]) & 0x7f800000u) == 0x7f800000u;
+  for (int i = 0; bad && i < kKBlock; ++i)
+    if (!std::isfinite(values[i])) return i;
+  return -1;
+}
+
+// Requantises per channel and block of input channels, to int8 plus 128 or to int16. False, with
+// the position, when a value is not finite.
+template <class Code, int kLargest, int kOffset>
+bool PackIntegers(const PackSpec& spec, const PackedMatrix& m, const PackedMemory& out,
+                  int64_t* bad_row, int64_t* bad_col) {
+  constexpr int kGroup = 4 / sizeof(Code);
   std::array<float, 256> e4m3;
   for (int i = 0; i < 256; ++i) e4m3[i] = DecodeE4m3(static_cast<uint8_t>(i));
   std::vector<float> row(static_cast<size_t>(m.k_blocks()) * kKBlock);
@@ -186,22 +200,33 @@ void PackInt8(const PackSpec& spec, const PackedMatrix& m, const PackedMemory& o
     uint8_t* data = out.data + m.group_offset(n, 0);
     for (int block = 0; block < m.k_blocks(); ++block) {
       const float* values = row.data() + block * kKBlock;
+      if (const int64_t at = NotFinite(values); at >= 0) {
+        *bad_row = spec.row_begin + n;
+        *bad_col = block * kKBlock + at;
+        return false;
+      }
       float amax = 0;
       for (int i = 0; i < kKBlock; ++i) amax = std::max(amax, std::abs(values[i]));
+      // Blocks of smaller values become 0: the inverse would overflow.
+      constexpr float kSmallest = 1e-30f;
+      const bool zero = amax <= kSmallest;
       out.scales[(static_cast<int64_t>(n / kTile) * m.k_blocks() + block) * kTile + n % kTile] =
-          amax / 127.0f;
-      const float inverse = amax > 0 ? 127.0f / amax : 0.0f;
-      const int begin = block * kKBlock / 4, end = std::min(begin + kKBlock / 4, m.groups());
+          zero ? 0.0f : amax / kLargest;
+      const float inverse = zero ? 0.0f : kLargest / amax;
+      const int begin = block * kKBlock / kGroup,
+                end = std::min(begin + kKBlock / kGroup, m.groups());
       for (int g = begin; g < end; ++g) {
-        for (int j = 0; j < 4; ++j) {
+        Code codes[kGroup];
+        for (int j = 0; j < kGroup; ++j) {
           // Adding 1.5 * 2^23 rounds to an integer, ties to even.
-          const float rounded = values[(g - begin) * 4 + j] * inverse + 12582912.0f;
-          data[g * stride + j] =
-              static_cast<uint8_t>(std::bit_cast<uint32_t>(rounded) - 0x4b400000u + 128);
+          const float rounded = values[(g - begin) * kGroup + j] * inverse + 12582912.0f;
+          codes[j] = static_cast<Code>(std::bit_cast<uint32_t>(rounded) - 0x4b400000u + kOffset);
         }
+        std::memcpy(data + g * stride, codes, 4);
       }
     }
   }
+  return true;
 }
 
 }  // namespace
@@ -222,21 +247,23 @@ PackedMatrix PlanPack(const PackSpec& spec) {
     } else if (spec.transposed) {
       m.k_phase = static_cast<int>(phase);
     }
-    if (spec.to_int16 && m.type == WeightType::kFp8 && m.k_phase == 0) {
+    if (spec.to_int16 && m.type == WeightType::kFp8 && m.k_phase == 0)
       m.type = WeightType::kFp8Int16;
-      m.activations = ActivationQuant::kInt16;
-    }
+  } else if (spec.to_int16 && m.type == WeightType::kBf16 && !spec.transposed) {
+    m.type = WeightType::kInt16;
   }
+  if (m.type == WeightType::kFp8Int16 || m.type == WeightType::kInt16)
+    m.activations = ActivationQuant::kInt16;
   return m;
 }
 
 bool Pack(const PackSpec& spec, const PackedMemory& memory, int64_t* bad_row, int64_t* bad_col) {
   if (spec.source.type == WeightType::kFp8 && HasNan(spec, bad_row, bad_col)) return false;
   const PackedMatrix m = PlanPack(spec);
-  if (spec.to_int8) {
-    PackInt8(spec, m, memory);
-    return true;
-  }
+  if (m.type == WeightType::kInt8)
+    return PackIntegers<uint8_t, 127, 128>(spec, m, memory, bad_row, bad_col);
+  if (m.type == WeightType::kInt16)
+    return PackIntegers<int16_t, kFp8Int16Largest, 0>(spec, m, memory, bad_row, bad_col);
   const bool e4m3 = m.type == WeightType::kFp8 || m.type == WeightType::kFp8Int16;
   if (!spec.transposed && (e4m3 || m.type == spec.source.type)) {
     PackRows(spec, m, memory.data);
@@ -260,9 +287,13 @@ float PackedValue(const PackedMatrix& m, int out, int in) {
     case WeightType::kFp8:
       return PackedFp8Value(*p) * m.scales[out / kTile * m.k_blocks() + block];
     case WeightType::kInt8:
-      return static_cast<float>(*p - 128) *
+    case WeightType::kInt16: {
+      int16_t word;
+      std::memcpy(&word, p, 2);
+      return static_cast<float>(m.type == WeightType::kInt16 ? word : *p - 128) *
              m.scales[(static_cast<int64_t>(out / kTile) * m.k_blocks() + block) * kTile +
                       out % kTile];
+    }
     case WeightType::kBf16: {
       uint16_t bits;
       std::memcpy(&bits, p, 2);

@@ -6,6 +6,7 @@
 
 #include "kernels/base/dtypes.h"
 #include "kernels/moe/swiglu.h"
+#include "kernels/quant/quantize_int16.h"
 #include "kernels/quant/quantize_int8.h"
 #include "tests/unit/common/engine/packed_linear.h"
 
@@ -28,6 +29,8 @@ constexpr Form kForms[] = {
     {"f32_of_e4m3", ComputeMode::kF32, WeightType::kFp8, ActivationQuant::kNone},
     {"bf16", ComputeMode::kBF16, WeightType::kBf16, ActivationQuant::kNone},
     {"bf16_of_e4m3", ComputeMode::kBF16, WeightType::kFp8, ActivationQuant::kNone},
+    {"int16_of_bf16", ComputeMode::kBF16, WeightType::kBf16, ActivationQuant::kInt16},
+    {"int16_of_e4m3", ComputeMode::kBF16, WeightType::kFp8, ActivationQuant::kInt16},
     {"int8", ComputeMode::kInt8, WeightType::kBf16, ActivationQuant::kInt8},
     {"int8_of_e4m3", ComputeMode::kInt8, WeightType::kFp8, ActivationQuant::kInt8},
     {"w8a8", ComputeMode::kW8A8, WeightType::kFp8, ActivationQuant::kFp8},
@@ -62,6 +65,7 @@ std::vector<float> Project(const Linear& w, const std::vector<float>& x) {
   const int64_t k = w.m.k, blocks = w.m.k_blocks();
   std::vector<float> out(w.m.n), scales(blocks), values(x);
   std::vector<int8_t> int8(blocks * kernels::kKBlock);
+  std::vector<int16_t> int16(blocks * kernels::kKBlock);
   std::vector<int32_t> offsets(blocks);
   kernels::GemmParams g = DenseGemm(w, values.data(), out.data(), 1);
   if (w.m.activations == ActivationQuant::kInt8) {
@@ -69,6 +73,10 @@ std::vector<float> Project(const Linear& w, const std::vector<float>& x) {
     g.x_codes = int8.data();
     g.x_scales = scales.data();
     g.x_offsets = offsets.data();
+  } else if (w.m.activations == ActivationQuant::kInt16) {
+    kernels::QuantizeInt16Ref({1, k, x.data(), k, int16.data(), scales.data()});
+    g.x_words = int16.data();
+    g.x_scales = scales.data();
   } else if (w.m.activations == ActivationQuant::kFp8) {
     std::vector<uint8_t> codes(k);
     kernels::QuantizeRows(x.data(), 1, k, kernels::ScaleRounding::kNone, codes.data(),

@@ -149,7 +149,7 @@ TEST_F(DamagedModel, ACodeThatIsNotANumberIsNamed) {
   damaged[3] = '\x7f';
   Replace("model-00001-of-00003.safetensors", bytes, damaged);
   EXPECT_THAT(LoadError(), testing::AllOf(HasSubstr("q_b_proj.weight"), HasSubstr("[0, 3]"),
-                                          HasSubstr("not a number")));
+                                          HasSubstr("not a finite number")));
 }
 
 }  // namespace

@@ -22,8 +22,8 @@ inline std::vector<float> RandomFloats(int64_t count, uint32_t seed, float devia
   return values;
 }
 
-// [n, k] of `stored` weights; with kInt8 requantised to int8, with kFp8 (e4m3 only) their
-// activations are rounded.
+// [n, k] of `stored` weights; with kInt8 requantised to int8, with kInt16 (e4m3 or bf16) in the
+// form for int16 sums, with kFp8 (e4m3 only) their activations are rounded.
 inline Linear PackedLinear(int n, int k, kernels::WeightType stored,
                            kernels::ActivationQuant activations, uint32_t seed) {
   using kernels::WeightType;
@@ -49,7 +49,8 @@ inline Linear PackedLinear(int n, int k, kernels::WeightType stored,
       0,
       n,
       false,
-      activations == kernels::ActivationQuant::kInt8};
+      activations == kernels::ActivationQuant::kInt8,
+      activations == kernels::ActivationQuant::kInt16};
   Linear linear;
   linear.m = kernels::PlanPack(spec);
   linear.m.activations = activations;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "kernels/base/dtypes.h"
+#include "kernels/quant/quantize_int16.h"
 #include "kernels/quant/quantize_int8.h"
 #include "tests/unit/common/engine/packed_linear.h"
 
@@ -44,6 +45,7 @@ std::vector<float> Oracle(const kernels::GemmParams& g) {
   for (int row = 0; row < g.rows; ++row) {
     const float* x = g.x + g.XRow(row) * g.x_stride;
     std::vector<int8_t> int8(blocks * kernels::kKBlock);
+    std::vector<int16_t> int16(blocks * kernels::kKBlock);
     std::vector<uint8_t> e4m3(k);
     std::vector<float> scales(blocks), values(k);
     std::vector<int32_t> offsets(blocks);
@@ -59,6 +61,11 @@ std::vector<float> Oracle(const kernels::GemmParams& g) {
       one.x_codes = int8.data();
       one.x_scales = scales.data();
       one.x_offsets = offsets.data();
+    } else if (g.w.activations == ActivationQuant::kInt16) {
+      kernels::QuantizeInt16Ref({1, k, x, k, int16.data(), scales.data()});
+      one.x = nullptr;
+      one.x_words = int16.data();
+      one.x_scales = scales.data();
     } else if (g.w.activations == ActivationQuant::kFp8) {
       kernels::QuantizeRows(x, 1, k, kernels::ScaleRounding::kNone, e4m3.data(), scales.data());
       for (int64_t i = 0; i < k; ++i) values[i] = kernels::DecodeE4m3(e4m3[i]);
@@ -82,7 +89,7 @@ TEST(RunGemms, QuantisesWhatTheWeightsAskFor) {
   };
   constexpr WeightType kF32 = WeightType::kF32, kBf16 = WeightType::kBf16, kFp8 = WeightType::kFp8;
   constexpr auto kInt8 = ActivationQuant::kInt8, kE4m3 = ActivationQuant::kFp8,
-                 kNone = ActivationQuant::kNone;
+                 kNone = ActivationQuant::kNone, kInt16 = ActivationQuant::kInt16;
   const Gemm cases[] = {
       {96, kBf16, kInt8, 3, 320, 320, 0},   {200, kBf16, kInt8, 37, 320, 320, 0},
       {64, kFp8, kE4m3, 37, 320, 320, 0},   {130, kF32, kInt8, 37, 320, 320, 0},
@@ -90,6 +97,7 @@ TEST(RunGemms, QuantisesWhatTheWeightsAskFor) {
       {64, kFp8, kNone, 9, 320, 320, 0},    {32, kBf16, kInt8, 12, 256, 320, 0},
       {32, kFp8, kInt8, 12, 200, 320, 0},   {32, kBf16, kInt8, 12, 320, 640, 0},
       {32, kBf16, kInt8, 6, 320, 320, 640}, {16, kFp8, kE4m3, 6, 132, 640, 64},
+      {96, kFp8, kInt16, 37, 320, 320, 0},  {64, kBf16, kInt16, 5, 320, 320, 0},
   };
   const std::vector<float> x = RandomFloats(40 * 320, 3, 2);
   std::vector<Linear> weights;
@@ -126,7 +134,8 @@ TEST(RunGemms, QuantisesRowsBehindAnIndex) {
   const uint32_t x_rows[] = {7, 0, 11, 7, 3}, out_rows[] = {2, 8, 0, 5, 4};
   const std::vector<float> x = RandomFloats(12 * 192, 4);
   ThreadPool pool(2, 0);
-  for (const ActivationQuant quant : {ActivationQuant::kInt8, ActivationQuant::kFp8}) {
+  for (const ActivationQuant quant :
+       {ActivationQuant::kInt8, ActivationQuant::kFp8, ActivationQuant::kInt16}) {
     const Linear linear = PackedLinear(80, 192, WeightType::kFp8, quant, 5);
     std::vector<float> first(4 * 80), out(9 * 80, -1);
     // A GEMM of the same x that alone would quantise too few rows.

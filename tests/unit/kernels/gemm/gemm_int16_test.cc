@@ -71,11 +71,12 @@ TEST(GemmInt16, TheLargestSumsDoNotOverflow) {
   }
 }
 
-// Off from the exact product by what quantised activations lack, which is small beside what bf16
+// Off from the exact product by what quantised operands lack, which is small beside what bf16
 // lacks.
-TEST(GemmInt16, IsCloserToFloat64ThanBf16Activations) {
+class GemmInt16Of : public testing::TestWithParam<WeightType> {};
+TEST_P(GemmInt16Of, IsCloserToFloat64ThanBf16Activations) {
   const int n = 64, k = 512, rows = 9;
-  const Stored stored(WeightType::kFp8, n, k, 5);
+  const Stored stored(GetParam(), n, k, 5);
   const Packed exact({stored.source, 0, n, false}),
       int16({stored.source, 0, n, false, false, true});
   const std::vector<float> x = RandomValues(rows * k, 13);
@@ -95,6 +96,31 @@ TEST(GemmInt16, IsCloserToFloat64ThanBf16Activations) {
   }
   EXPECT_LT(std::sqrt(ours_off / bf16_off), 0.25);
 }
+INSTANTIATE_TEST_SUITE_P(Weights, GemmInt16Of, testing::Values(WeightType::kFp8, WeightType::kBf16),
+                         [](const auto& info) {
+                           return info.param == WeightType::kFp8 ? "e4m3" : "bf16";
+                         });
+
+TEST(GemmInt16, Bf16WeightsAreWithinHalfAStepOfTheirBlock) {
+  const int n = 40, k = 300;
+  Stored stored(WeightType::kBf16, n, k, 9);
+  uint16_t* stored_bf16 = reinterpret_cast<uint16_t*>(stored.data.data());
+  for (int i = 0; i < 128; ++i) stored_bf16[7 * k + i] = 0, stored.values[7 * k + i] = 0;
+  stored_bf16[9 * k + 130] = EncodeBf16(64.0f), stored.values[9 * k + 130] = 64.0f;
+  const Packed packed({stored.source, 0, n, false, false, true});
+  ASSERT_EQ(packed.m.type, WeightType::kInt16);
+  for (int o = 0; o < n; ++o) {
+    for (int begin = 0; begin < k; begin += 128) {
+      float amax = 0;
+      const int end = std::min(k, begin + 128);
+      for (int i = begin; i < end; ++i) amax = std::max(amax, std::abs(stored.values[o * k + i]));
+      for (int i = begin; i < end; ++i)
+        EXPECT_NEAR(PackedValue(packed.m, o, i), stored.values[o * k + i],
+                    amax / kFp8Int16Largest * 0.501f)
+            << o << " " << i;
+    }
+  }
+}
 
 // Parts whose scale blocks and groups do not fall together keep the form that float32 takes.
 TEST(GemmInt16, OtherPartsStayAsTheyAre) {
@@ -108,8 +134,10 @@ TEST(GemmInt16, OtherPartsStayAsTheyAre) {
   EXPECT_EQ(plan(32, true).type, WeightType::kFp8);
   EXPECT_EQ(plan(32, true).activations, ActivationQuant::kNone);
   EXPECT_EQ(plan(130, false).type, WeightType::kF32);
-  const Stored bf16(WeightType::kBf16, 32, 128, 3);
-  EXPECT_EQ(PlanPack({bf16.source, 0, 32, false, false, true}).type, WeightType::kBf16);
+  const Stored bf16(WeightType::kBf16, 32, 128, 3), f32(WeightType::kF32, 32, 128, 3);
+  EXPECT_EQ(PlanPack({bf16.source, 0, 32, false, false, true}).type, WeightType::kInt16);
+  EXPECT_EQ(PlanPack({bf16.source, 0, 32, true, false, true}).type, WeightType::kBf16);
+  EXPECT_EQ(PlanPack({f32.source, 0, 32, false, false, true}).type, WeightType::kF32);
 }
 
 // Integers and the quantisation's few float32 steps: every machine has these bits.

@@ -111,7 +111,7 @@ inline std::vector<PackSpec> Kinds(const std::vector<Stored>& stored) {
   std::vector<PackSpec> specs;
   for (const Stored& s : stored) specs.push_back({s.source, 0, s.source.rows, false});
   specs.push_back({stored.back().source, 0, stored.back().source.rows, false, true});
-  specs.push_back({stored.back().source, 0, stored.back().source.rows, false, false, true});
+  for (const Stored& s : stored) specs.push_back({s.source, 0, s.source.rows, false, false, true});
   return specs;
 }
 inline std::vector<Stored> AllTypes(int n, int k, uint32_t seed) {

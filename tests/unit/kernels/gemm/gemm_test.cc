@@ -189,5 +189,23 @@ TEST(Pack, RefusesCodesThatAreNotNumbers) {
   EXPECT_EQ(col, 9);
 }
 
+// Integers know neither infinity nor what is no number.
+TEST(Pack, RefusesToRequantiseWhatIsNotFinite) {
+  for (float bad : {NAN, -INFINITY}) {
+    Stored stored(WeightType::kBf16, 32, 300, 23);
+    reinterpret_cast<uint16_t*>(stored.data.data())[6 * 300 + 259] = EncodeBf16(bad);
+    for (bool int8 : {false, true}) {
+      const PackSpec spec{stored.source, 2, 30, false, int8, !int8};
+      const PackedMatrix m = PlanPack(spec);
+      std::vector<uint8_t> data(m.data_bytes());
+      std::vector<float> scales(m.scale_count());
+      int64_t row = -1, col = -1;
+      EXPECT_FALSE(Pack(spec, {data.data(), scales.data(), nullptr}, &row, &col));
+      EXPECT_EQ(row, 6);
+      EXPECT_EQ(col, 259);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace conclave::kernels

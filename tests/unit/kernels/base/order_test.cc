@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include "kernels/attention/gqa.h"
 #include "kernels/attention/mla.h"
+#include "kernels/attention/mla_prompt.h"
 #include "tests/unit/kernels/gemm/gemm_operands.h"
 
 namespace conclave::kernels {
@@ -82,6 +84,97 @@ std::vector<float> Mixtures(KvType type, int heads, int latent, int rope, Isa is
   return out;
 }
 
+// bf16 weights that are requantised to 8 or 16 bits.
+std::vector<float> IntegerProducts(bool int8, int rows, Isa isa) {
+  const int n = 64, k = 300;
+  const std::vector<float> values = Steps(n * k, 7), x = Steps(rows * k, 8);
+  std::vector<uint8_t> data(n * k * 2);
+  EncodeBf16Row(values.data(), n * k, reinterpret_cast<uint16_t*>(data.data()));
+  const Packed packed({{WeightType::kBf16, n, k, data.data()}, 0, n, false, int8, !int8});
+  std::vector<float> out(rows * n);
+  GemmParams params{packed.m, x.data(), out.data(), rows, k, n};
+  const QuantizedRows quantized(packed.m, x, rows, isa);
+  quantized.Use(&params);
+  GemmPanels(params, 0, packed.m.panels(), isa);
+  return out;
+}
+
+// Three rows of a KV head with five queries each, over two splits.
+std::vector<float> GroupedMixtures(Isa isa) {
+  const int head_dim = 64, group = 5, rows = 3, queries = rows * group;
+  const int64_t context = kGqaSplitTokens + 130, pages = context / kGqaPageTokens + 1;
+  std::vector<int32_t> table(pages);
+  for (int64_t i = 0; i < pages; ++i) table[i] = static_cast<int32_t>(pages - 1 - i);
+  const std::vector<float> values = Steps(pages * kGqaPageTokens * 2 * head_dim, 21),
+                           q = Steps(queries * head_dim, 22);
+  std::vector<uint16_t> kv(values.size());
+  EncodeBf16Row(values.data(), static_cast<int64_t>(values.size()), kv.data());
+  const int64_t width = GqaWidth(head_dim);
+  std::vector<float> max(2 * queries), sum(2 * queries), mix(2 * queries * width),
+      scratch(GqaScratchFloats(head_dim)), out(queries * head_dim);
+  for (int split = 0; split < 2; ++split) {
+    GqaSplit({.head_dim = head_dim,
+              .group = group,
+              .rows = rows,
+              .scale = 0.125f,
+              .kv_bf16 = true,
+              .kv = reinterpret_cast<const uint8_t*>(kv.data()),
+              .page_stride = kGqaPageTokens * 4 * head_dim,
+              .token_stride = 4 * head_dim,
+              .value_offset = 2 * head_dim,
+              .pages = table.data(),
+              .token_begin = split * kGqaSplitTokens,
+              .context = context,
+              .q = q.data(),
+              .q_stride = group * head_dim,
+              .scratch = scratch.data(),
+              .max = &max[split * queries],
+              .sum = &sum[split * queries],
+              .mix = &mix[split * queries * width]},
+             isa);
+  }
+  GqaMerge({.splits = 2,
+            .head_dim = head_dim,
+            .group = group,
+            .rows = rows,
+            .max = max.data(),
+            .sum = sum.data(),
+            .mix = mix.data(),
+            .out = out.data(),
+            .out_stride = group * head_dim});
+  return out;
+}
+
+// 70 rows of a prompt, the first at position 5.
+std::vector<float> PromptMixtures(Isa isa) {
+  const int width = 48, channels = 32, rows = 70, position = 5, tokens = rows + position;
+  const int lanes = (rows + kMlaPromptRows - 1) / kMlaPromptRows * kMlaPromptRows;
+  const int64_t stride = MlaPromptStride(width, channels);
+  const std::vector<float> kv = Steps(tokens * stride, 31), q = Steps(rows * width, 32);
+  std::vector<float> packed(lanes * width), max(lanes), sum(lanes), out(rows * channels);
+  MlaPackPromptQuery({.q = q.data(),
+                      .row_stride = width,
+                      .rows = rows,
+                      .width = width,
+                      .scale = 0.3f,
+                      .out = packed.data()});
+  const MlaPromptParams params{.kv = kv.data(),
+                               .stride = stride,
+                               .width = width,
+                               .channels = channels,
+                               .tokens = tokens,
+                               .q = packed.data(),
+                               .rows = rows,
+                               .position = position,
+                               .max = max.data(),
+                               .sum = sum.data(),
+                               .mix = out.data(),
+                               .mix_stride = channels};
+  MlaPrompt(params, isa);
+  MlaPromptFinish(params);
+  return out;
+}
+
 // When this fails, an order of operations has changed: raise kOrderOfOperations, and put its digest
 // here.
 TEST(Order, BitsBelongToTheNumber) {
@@ -95,6 +188,19 @@ TEST(Order, BitsBelongToTheNumber) {
       for (KvType type : {KvType::kBf16, KvType::kInt16})
         bits.Add(Mixtures(type, heads, latent, rope, isa));
     EXPECT_EQ(bits.digest, 3430391859173054299u) << IsaName(isa);
+  }
+}
+
+// The same for what else a model is computed with.
+TEST(Order, OtherBitsBelongToTheNumberToo) {
+  EXPECT_EQ(kOrderOfOperations, 3);
+  for (Isa isa : SupportedIsas()) {
+    Fnv bits;
+    for (bool int8 : {false, true})
+      for (int rows : {1, 11}) bits.Add(IntegerProducts(int8, rows, isa));
+    bits.Add(GroupedMixtures(isa));
+    bits.Add(PromptMixtures(isa));
+    EXPECT_EQ(bits.digest, 3148861307880805354u) << IsaName(isa);
   }
 }
 

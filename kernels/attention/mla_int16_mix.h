@@ -22,7 +22,9 @@ struct Int16Mix {
   using V = typename O::V;
   using Ints = typename O::Ints;
   static constexpr int kRows = O::kManyRegisters ? 8 : 2;  // heads at once
-  static constexpr int kFolded = O::kManyRegisters ? 6 : 0;
+  // Heads whose weights the dot products broadcast themselves: fewer instructions, but with all of
+  // 16 heads the load ports would not suffice.
+  static constexpr int kFolded = !O::kManyRegisters ? 0 : W == 8 ? 8 : 6;
   static constexpr int kChannels = 2 * kTileLanes;  // at once
 
   // mix [rows, stride] of the heads `rows` goes over; `first`: it is written, not read.

@@ -86,7 +86,8 @@ int64_t MlaScratchFloats(const MlaCacheShape& shape);  // 0 for kF32
 struct MlaSplitParams {
   MlaCacheShape shape;
   int heads = 0;
-  // Token t of page number i lies at kv + pages[i] * page_stride + t * shape.TokenBytes().
+  // Token t of page number i lies at kv + pages[i] * page_stride + t * shape.TokenBytes(). Memory of
+  // all kMlaPageTokens can be read, also behind the span.
   const uint8_t* kv = nullptr;
   int64_t page_stride = 0;  // bytes
   MlaSpan span;

@@ -125,8 +125,8 @@ struct TileOps {
   }
   static int16_t Nearest(float x) {
     constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
-    return static_cast<int16_t>(std::bit_cast<int32_t>(x + kMagic) -
-                                std::bit_cast<int32_t>(kMagic));
+    return static_cast<int16_t>(std::bit_cast<uint32_t>(x + kMagic) -
+                                std::bit_cast<uint32_t>(kMagic));
   }
 };
 

@@ -203,7 +203,7 @@ void RunSplits(const StepContext& ctx, const Attend& attend, int rows, int worke
       int group = -1, before = -1;  // the group's first unit, while this worker has all of it
       int unit = claims.Claim(index);
       while (unit >= 0) {
-        const int next = claims.Claim(index);
+        const int next = claims.Peek(index);
         if (units[unit].StartsGroup()) {
           group = unit;
         } else if (unit != before + 1) {
@@ -214,7 +214,7 @@ void RunSplits(const StepContext& ctx, const Attend& attend, int rows, int worke
                         merged[unit] ? own : part(unit));
         if (merged[unit]) attend.Merge(part(group), own, 1, 1, 0, attend.heads());
         before = unit;
-        unit = next;
+        unit = claims.Claim(index);
       }
     });
     // Every row's results of this wave, by heads.

@@ -17,6 +17,15 @@ class UnitClaims {
       parts_[i].end = begin + static_cast<int>(int64_t{end - begin} * (i + 1) / workers);
     }
   }
+  // What Claim would give just now, to be fetched ahead: another worker may still take it.
+  int Peek(int worker) const {
+    for (size_t i = 0; i < parts_.size(); ++i) {
+      const Part& part = parts_[(worker + i) % parts_.size()];
+      const int unit = part.next.load(std::memory_order_relaxed);
+      if (unit < part.end) return unit;
+    }
+    return -1;
+  }
   // -1 when nothing is left.
   int Claim(int worker) {
     for (size_t i = 0; i < parts_.size(); ++i) {

@@ -36,7 +36,9 @@ bool IsaSupported(Isa isa) {
 
 bool VnniSupported() {
 #if defined(__x86_64__)
-  static const bool supported = IsaSupported(Isa::kAvx512) && __builtin_cpu_supports("avx512vnni");
+  static const bool supported = IsaSupported(Isa::kAvx512) &&
+                                __builtin_cpu_supports("avx512vnni") &&
+                                __builtin_cpu_supports("gfni");
   return supported;
 #else
   return false;

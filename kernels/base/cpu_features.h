@@ -16,7 +16,8 @@ enum class Arithmetic : uint8_t { kFma = 0, kBf16Dot = 1, kInt16 = 2 };
 
 // kAvx2 needs AVX2, FMA and F16C; kAvx512 needs F, BW, DQ, VL and VBMI.
 bool IsaSupported(Isa isa);
-// AVX-512 has the u8 x s8 dot product.
+// AVX-512 has the dot products of integers, and products of bit matrices (GFNI), which come with
+// them wherever VBMI does.
 bool VnniSupported();
 // Tile registers with int8 dot products, AVX-512, and the kernel's permission to use the tiles,
 // which the first call asks for.

@@ -27,7 +27,9 @@ struct VnniWordDot {
     const __m512i bytes = _mm512_broadcast_i32x4(
         _mm_setr_epi8(32, 36, 40, 44, 48, 52, 56, 60, -32, -36, -40, -44, -48, -52, -56, -60));
     const __m512i words = _mm512_slli_epi16(_mm512_cvtepi8_epi16(_mm512_castsi512_si256(bytes)), 8);
-    const __m512i low_shift = _mm512_and_si512(_mm512_srli_epi16(codes, 4), _mm512_set1_epi16(15));
+    // Low bytes shifted by four: as a product of bits it takes one operation, not two.
+    const __m512i low_shift = _mm512_maskz_gf2p8affine_epi64_epi8(
+        0x5555555555555555ull, codes, _mm512_set1_epi64(0x1020408000000000), 0);
     w[0].v = _mm512_srav_epi16(_mm512_permutexvar_epi16(codes, words), low_shift);
     w[1].v = _mm512_srav_epi16(_mm512_maskz_permutexvar_epi8(0xaaaaaaaaaaaaaaaaull, codes, bytes),
                                _mm512_srli_epi16(codes, 12));

@@ -98,19 +98,25 @@ class Prompt {
                              ctx_.isa);
       if (ctx_.bf16()) kernels::RoundToBf16(out, count * static_cast<int64_t>(cached_));
     });
+    // The first head lies on scale borders: when any head's weights ask for codes, its do.
+    ctx_.a.heads_in.Quantize(ctx_.pool, ctx_.isa, w_.k_up[0].m.activations, latents_, tokens,
+                             shape_.latent, cached_);
   }
 
-  // Keys and values of one head: kv [tokens, stride_] = [nope | rope | value].
-  void Expand(int head, const float* latents, int tokens, float* kv) const {
+  // Keys and values of one head of tokens from `first` on: kv [tokens, stride_] = [nope | rope |
+  // value].
+  void Expand(int head, int first, int tokens, float* kv) const {
+    const float* latents = latents_ + first * cached_;
     for (const auto& [linear, column] :
          {std::pair{&w_.k_up[head], 0}, std::pair{&w_.uv[head], width_}}) {
-      kernels::GemmPanels({.w = linear->m,
-                           .x = latents,
-                           .out = kv + column,
-                           .rows = tokens,
-                           .x_stride = cached_,
-                           .out_stride = stride_},
-                          0, linear->m.panels(), ctx_.isa);
+      kernels::GemmParams g{.w = linear->m,
+                            .x = latents,
+                            .out = kv + column,
+                            .rows = tokens,
+                            .x_stride = cached_,
+                            .out_stride = stride_};
+      if (g.w.activations != kernels::ActivationQuant::kNone) ctx_.a.heads_in.Apply(first, &g);
+      kernels::GemmPanels(g, 0, g.w.panels(), ctx_.isa);
     }
     for (int t = 0; t < tokens; ++t) {
       float* to = kv + t * stride_;
@@ -150,7 +156,7 @@ class Prompt {
     for (int at = 0; at < seen; at += kExpandTokens) {
       p.token_begin = from + at;
       p.tokens = std::min(kExpandTokens, seen - at);
-      Expand(head, latents_ + at * cached_, p.tokens, kv);
+      Expand(head, at, p.tokens, kv);
       kernels::MlaPrompt(p, ctx_.isa);
     }
     if (last || position + rows <= from + tokens) kernels::MlaPromptFinish(p);

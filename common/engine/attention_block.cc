@@ -39,39 +39,51 @@ void WriteKv(const StepContext& ctx, int layer, const AttentionWeights& w, float
   }
 }
 
+// Every head's part of some rows through its own weights: x [rows, heads, x_stride] gives
+// out [rows, heads, n].
+void RunHeads(const StepContext& ctx, std::span<const Linear> weights, const float* x,
+              int64_t x_stride, int rows, float* out) {
+  const int heads = static_cast<int>(weights.size()), n = weights[0].m.n;
+  const auto quantised = std::find_if(weights.begin(), weights.end(), [](const Linear& w) {
+    return w.m.activations != kernels::ActivationQuant::kNone;
+  });
+  if (quantised != weights.end()) {
+    ctx.a.heads_in.Quantize(ctx.pool, ctx.isa, quantised->m.activations, x, int64_t{rows} * heads,
+                            quantised->m.k, x_stride);
+  }
+  std::vector<uint32_t> every(rows);
+  for (int row = 0; row < rows; ++row) every[row] = row * heads;
+  std::vector<kernels::GemmParams> gemms;
+  for (int h = 0; h < heads; ++h) {
+    gemms.push_back({.w = weights[h].m,
+                     .x = x + h * x_stride,
+                     .out = out + h * n,
+                     .rows = rows,
+                     .x_stride = x_stride,
+                     .out_stride = int64_t{heads} * n,
+                     .x_rows = every.data()});
+    if (weights[h].m.activations != kernels::ActivationQuant::kNone)
+      ctx.a.heads_in.Apply(h, &gemms.back());
+  }
+  RunGemms(ctx.pool, ctx.isa, gemms);
+}
+
 // Queries into the latent space, attention there, and values out of it.
 void AttendGenerated(const StepContext& ctx, int layer, const AttentionWeights& w,
                      const RowRun& run, const float* q, float* out) {
   const ModelConfig& c = ctx.config;
   const int heads = c.num_heads;
   const int64_t head_dim = c.qk_nope_head_dim + c.qk_rope_head_dim, latent = c.kv_lora_rank;
-  std::vector<kernels::GemmParams> gemms(heads);
   for (int begin = run.begin; begin < run.begin + run.count; begin += kRowBlock) {
     const int count = std::min(kRowBlock, run.begin + run.count - begin);
-    float* q_latent = ctx.a.q_latent.Get(count * heads * latent);
-    float* mixed = ctx.a.mixed.Get(count * heads * latent);
-    for (int h = 0; h < heads; ++h) {
-      gemms[h] = {.w = w.uk[h].m,
-                  .x = q + begin * heads * head_dim + h * head_dim,
-                  .out = q_latent + h * latent,
-                  .rows = count,
-                  .x_stride = heads * head_dim,
-                  .out_stride = heads * latent};
-    }
-    RunGemms(ctx.pool, ctx.isa, gemms);
-    RoundOperands(ctx, q_latent, count * heads * latent);
+    const int64_t values = count * heads * latent;
+    float* q_latent = ctx.a.q_latent.Get(values);
+    float* mixed = ctx.a.mixed.Get(values);
+    RunHeads(ctx, w.uk, q + begin * heads * head_dim, head_dim, count, q_latent);
+    RoundOperands(ctx, q_latent, values);
     AttendLatents(ctx, layer, w, begin, count, q_latent, q, mixed);
-    RoundOperands(ctx, mixed, count * heads * latent);
-    const int64_t out_stride = static_cast<int64_t>(heads) * c.v_head_dim;
-    for (int h = 0; h < heads; ++h) {
-      gemms[h] = {.w = w.uv[h].m,
-                  .x = mixed + h * latent,
-                  .out = out + begin * out_stride + h * c.v_head_dim,
-                  .rows = count,
-                  .x_stride = heads * latent,
-                  .out_stride = out_stride};
-    }
-    RunGemms(ctx.pool, ctx.isa, gemms);
+    RoundOperands(ctx, mixed, values);
+    RunHeads(ctx, w.uv, mixed, latent, count, out + int64_t{begin} * heads * c.v_head_dim);
   }
 }
 

@@ -13,8 +13,8 @@ namespace conclave {
 // int8: as bf16, and the weights of projections, FFNs and head are requantised at load to int8 per
 // output channel and 128 input channels, their activations per row and 128 channels. w8a8: as bf16,
 // and the activations of e4m3 weights are rounded to e4m3 per row and 128 channels. Accumulation is
-// float32 (int32 within 128 channels of integers) in all of them; kv_b, inside attention, is never
-// quantised further.
+// float32 (int32 within 128 channels of integers) in all of them; kv_b, inside attention, never
+// gets fewer than the 16 bits of mode bf16.
 enum class ComputeMode : uint8_t { kF32 = 0, kBF16 = 1, kInt8 = 2, kW8A8 = 3 };
 inline constexpr int kComputeModes = 4;
 

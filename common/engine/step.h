@@ -44,6 +44,7 @@ struct Activations {
   Scratch<uint16_t> wire;    // [rows, hidden] bf16 rows for the experts
   Scratch<float> answers;    // [rows * k, hidden]
   std::vector<ExpertPick> picks;
+  QuantizedActivations heads_in;  // [row block, heads] rows for kv_b's heads, or latents
   FfnRunner ffn;
 };
 

@@ -79,22 +79,23 @@ absl::StatusOr<WeightLoader::Source> WeightLoader::OpenWeight(const std::string&
 absl::StatusOr<Linear> WeightLoader::PackPart(const Source& source, int64_t row_begin,
                                               int64_t row_count, bool transposed,
                                               Precision precision) const {
-  const bool by_mode = precision == Precision::kMode;
+  const bool by_mode = precision == Precision::kMode, exact = precision == Precision::kExact;
   kernels::PackSpec spec{source.weight, row_begin, row_count, transposed,
                          by_mode && mode_ == ComputeMode::kInt8};
   kernels::Arithmetic arithmetic = kernels::Arithmetic::kFma;
-  if (by_mode && UsesBf16(mode_)) {
+  if (!exact && UsesBf16(mode_)) {
     ASSIGN_OR_RETURN(arithmetic, ProcessArithmetic());
   }
   // w8a8 is what it is for e4m3; bf16 weights are as in mode bf16.
   const bool as_bf16 = mode_ == ComputeMode::kBF16 ||
+                       (mode_ == ComputeMode::kInt8 && precision == Precision::kSixteenBits) ||
                        (mode_ == ComputeMode::kW8A8 && source.weight.type == WeightType::kBf16);
   spec.to_int16 = arithmetic == kernels::Arithmetic::kInt16 && as_bf16;
   Linear linear;
   linear.m = kernels::PlanPack(spec);
   if (by_mode && mode_ == ComputeMode::kW8A8 && linear.m.type == WeightType::kFp8)
     linear.m.activations = kernels::ActivationQuant::kFp8;
-  if (arithmetic == kernels::Arithmetic::kBf16Dot &&
+  if (by_mode && arithmetic == kernels::Arithmetic::kBf16Dot &&
       (linear.m.type == WeightType::kBf16 || linear.m.type == WeightType::kFp8))
     linear.m.arithmetic = arithmetic;
   ASSIGN_OR_RETURN(linear.data, Buffer::Create(linear.m.data_bytes()));
@@ -126,13 +127,13 @@ absl::Status WeightLoader::LoadKvB(const std::string& name, AttentionWeights* at
   const ModelConfig& c = config_;
   const int64_t per_head = c.qk_nope_head_dim + c.v_head_dim;
   ASSIGN_OR_RETURN(const Source source, OpenWeight(name, c.num_heads * per_head, c.kv_lora_rank));
+  constexpr Precision kBits = Precision::kSixteenBits;
   for (int h = 0; h < c.num_heads; ++h) {
-    ASSIGN_OR_RETURN(Linear uk,
-                     PackPart(source, h * per_head, c.qk_nope_head_dim, true, Precision::kExact));
-    ASSIGN_OR_RETURN(Linear uv, PackPart(source, h * per_head + c.qk_nope_head_dim, c.v_head_dim,
-                                         false, Precision::kExact));
-    ASSIGN_OR_RETURN(Linear k_up,
-                     PackPart(source, h * per_head, c.qk_nope_head_dim, false, Precision::kExact));
+    const int64_t row = h * per_head;
+    ASSIGN_OR_RETURN(Linear uk, PackPart(source, row, c.qk_nope_head_dim, true, kBits));
+    ASSIGN_OR_RETURN(Linear uv,
+                     PackPart(source, row + c.qk_nope_head_dim, c.v_head_dim, false, kBits));
+    ASSIGN_OR_RETURN(Linear k_up, PackPart(source, row, c.qk_nope_head_dim, false, kBits));
     attention->uk.push_back(std::move(uk));
     attention->k_up.push_back(std::move(k_up));
     attention->uv.push_back(std::move(uv));

@@ -20,8 +20,9 @@ class WeightLoader {
       : checkpoint_(checkpoint), config_(config), mode_(mode) {}
 
   // `<name>.weight` [n, k], with `<name>.weight_scale_inv` when it is e4m3; in the form that the
-  // compute mode multiplies with. kExact: as stored in every mode (the router).
-  enum class Precision { kMode, kExact };
+  // compute mode multiplies with. kExact: as stored in every mode (the router). kSixteenBits: in
+  // mode int8 as in mode bf16, in w8a8 as stored when it is e4m3 (kv_b, which acts on the cache).
+  enum class Precision { kMode, kExact, kSixteenBits };
   absl::StatusOr<Linear> LoadLinear(const std::string& name, int64_t n, int64_t k,
                                     Precision precision = Precision::kMode) const;
   // The W_uk and W_uv of each head out of kv_b_proj [heads * (nope + v), kv_lora].

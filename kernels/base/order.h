@@ -6,7 +6,8 @@ namespace conclave::kernels {
 // Goes up with every change of an order that a kernel's header promises (law 1), for then results
 // differ in bits: it is part of what the workers of a cluster must agree on, so that two builds
 // that would disagree never share a request. 2: latent attention of few heads goes by whole pages,
-// and its scores are four chains. 3: bf16 modes keep latents in 16-bit fixed point.
-inline constexpr int kOrderOfOperations = 3;
+// and its scores are four chains. 3: bf16 modes keep latents in 16-bit fixed point. 4: kv_b
+// is multiplied by integers.
+inline constexpr int kOrderOfOperations = 4;
 
 }  // namespace conclave::kernels

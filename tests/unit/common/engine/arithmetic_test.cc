@@ -45,10 +45,28 @@ TEST(Arithmetic, BelongsToModesWithBf16Activations) {
   // There activations have the type of the weights.
   EXPECT_EQ(of(ComputeMode::kW8A8).type, kernels::WeightType::kFp8);
   EXPECT_EQ(of(ComputeMode::kW8A8).arithmetic, int16 ? Arithmetic::kFma : *ProcessArithmetic());
-  // What is multiplied exactly in every mode: inside attention, and the router.
-  const auto model = SmallModel("deepseek_v3-fp8-yarn", ComputeMode::kBF16);
-  EXPECT_EQ(model->weights().layers[0].attention.uk[0].m.type, kernels::WeightType::kFp8);
-  EXPECT_EQ(model->weights().layers[0].attention.uk[0].m.arithmetic, Arithmetic::kFma);
+}
+
+// What acts on the cache has 16 bits where operands are rounded anyway; the router is exact.
+TEST(Arithmetic, OfTheLatentProjectionsAndTheRouter) {
+  const kernels::WeightType stored = kernels::WeightType::kFp8;
+  const kernels::WeightType fewer =
+      *ProcessArithmetic() == Arithmetic::kInt16 ? kernels::WeightType::kFp8Int16 : stored;
+  for (const auto& [mode, type] :
+       {std::pair{ComputeMode::kF32, stored}, std::pair{ComputeMode::kBF16, fewer},
+        std::pair{ComputeMode::kInt8, fewer}, std::pair{ComputeMode::kW8A8, stored}}) {
+    const auto model = SmallModel("deepseek_v3-fp8-yarn", mode);
+    const AttentionWeights& attention = model->weights().layers[0].attention;
+    for (const auto* heads : {&attention.uk, &attention.uv, &attention.k_up}) {
+      EXPECT_EQ((*heads)[0].m.type, type) << ComputeModeName(mode);
+      EXPECT_EQ((*heads)[0].m.arithmetic, Arithmetic::kFma);
+    }
+    for (const LayerWeights& layer : model->weights().layers) {
+      if (!layer.is_moe) continue;
+      EXPECT_EQ(layer.router.m.activations, kernels::ActivationQuant::kNone);
+      EXPECT_EQ(layer.router.m.arithmetic, Arithmetic::kFma);
+    }
+  }
 }
 
 }  // namespace

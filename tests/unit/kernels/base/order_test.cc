@@ -178,7 +178,7 @@ std::vector<float> PromptMixtures(Isa isa) {
 // When this fails, an order of operations has changed: raise kOrderOfOperations, and put its digest
 // here.
 TEST(Order, BitsBelongToTheNumber) {
-  EXPECT_EQ(kOrderOfOperations, 3);
+  EXPECT_EQ(kOrderOfOperations, 4);
   for (Isa isa : SupportedIsas()) {
     Fnv bits;
     for (WeightType type : kTypes)
@@ -193,7 +193,7 @@ TEST(Order, BitsBelongToTheNumber) {
 
 // The same for what else a model is computed with.
 TEST(Order, OtherBitsBelongToTheNumberToo) {
-  EXPECT_EQ(kOrderOfOperations, 3);
+  EXPECT_EQ(kOrderOfOperations, 4);
   for (Isa isa : SupportedIsas()) {
     Fnv bits;
     for (bool int8 : {false, true})

@@ -16,6 +16,12 @@ absl::StatusOr<std::unique_ptr<KvCache>> KvCache::Create(const ModelConfig& conf
         "a KV cache in the format {} needs latent attention, {} has none; use the format auto",
         KvFormatName(format), config.model_type);
   }
+  if (config.IsMla() && !LatentShapeOf(config, mode, format).Supported()) {
+    return InvalidArgument(
+        "kv_lora_rank {} and qk_rope_head_dim {}: latents in 16-bit fixed point, the cache of mode "
+        "{}, need multiples of 2 and of 4; use the cache format bf16",
+        config.kv_lora_rank, config.qk_rope_head_dim, ComputeModeName(mode));
+  }
   std::unique_ptr<KvCache> cache(new KvCache());
   cache->format_ = format;
   cache->pages_ = pages;

@@ -22,7 +22,7 @@ inline constexpr int kMlaFp8Group = 128;  // latents that share a scale
 // How a cached token lies in memory:
 //   kF32, kBf16   [latent + rope] values
 //   kFp8          [latent] e4m3 codes, [ceil(latent / 128)] float32 scales, [rope] bf16
-//   kInt16        [latent] 16-bit fixed point, [rope] bf16: mla_int16.h; latent and rope even
+//   kInt16        [latent] 16-bit fixed point, [rope] 16-bit codes with a scale: mla_int16.h
 enum class KvType : uint8_t { kF32, kBf16, kFp8, kInt16 };
 
 constexpr int MlaFp8Groups(int latent) { return (latent + kMlaFp8Group - 1) / kMlaFp8Group; }
@@ -37,6 +37,10 @@ struct MlaCacheShape {
            : type == KvType::kFp8 ? latent + 4 * MlaFp8Groups(latent) + 2 * rope
                                   : 2 * width;
   }
+  // Whether kernels can attend to such tokens: the codes of kInt16 go by twos and by fours.
+  constexpr bool Supported() const {
+    return type != KvType::kInt16 || (latent % 2 == 0 && rope % 4 == 0 && rope > 0);
+  }
   // Channels of a mixture in memory. Of kInt16 they lie in an order of the kernels' own, which
   // MlaNormalise undoes.
   constexpr int MixWidth() const {
@@ -50,8 +54,8 @@ static inline float MlaInt16Step(int latent) {
 
 // values [latent + rope] to one cached token and back. kFp8: scale = largest magnitude / 448, so
 // that a value is off by at most 2^-4 of itself or 2^-10 of the scale; a group of zeros has scale
-// 0. kInt16: off by at most half a step. `gain` [latent], of kInt16 only: what latents are
-// multiplied by; null: 1.
+// 0. kInt16: latents are off by at most half a step, the rotary part as mla_int16_rope.h says.
+// `gain` [latent], of kInt16 only: what latents are multiplied by; null: 1.
 void MlaEncodeToken(const MlaCacheShape& shape, const float* values, uint8_t* token);
 void MlaDecodeToken(const MlaCacheShape& shape, const uint8_t* token, float* values,
                     const float* gain = nullptr);
@@ -86,8 +90,8 @@ int64_t MlaScratchFloats(const MlaCacheShape& shape);  // 0 for kF32
 struct MlaSplitParams {
   MlaCacheShape shape;
   int heads = 0;
-  // Token t of page number i lies at kv + pages[i] * page_stride + t * shape.TokenBytes(). Memory of
-  // all kMlaPageTokens can be read, also behind the span.
+  // Token t of page number i lies at kv + pages[i] * page_stride + t * shape.TokenBytes(). Memory
+  // of all kMlaPageTokens can be read, also behind the span.
   const uint8_t* kv = nullptr;
   int64_t page_stride = 0;  // bytes
   MlaSpan span;

@@ -33,12 +33,11 @@ struct MlaInt16Kernel {
     const MlaCacheShape& s = p.shape;
     Int16Page page{.codes = reinterpret_cast<const int16_t*>(bytes),
                    .stride = s.TokenBytes() / 2,
-                   .rope = bytes + 2 * s.latent,
-                   .token_bytes = s.TokenBytes(),
-                   .tokens = tokens,
-                   .rope_floats = p.scratch};
+                   .rope = reinterpret_cast<const int16_t*>(bytes) + s.latent,
+                   .rope_stride = s.TokenBytes() / 2,
+                   .tokens = tokens};
     if (s.MixWidth() == s.latent) return page;
-    int16_t* to = reinterpret_cast<int16_t*>(p.scratch + kInt16BlockTokens * s.rope);
+    int16_t* to = reinterpret_cast<int16_t*>(p.scratch);
     std::memset(to, 0, sizeof(int16_t) * kMlaPageTokens * s.MixWidth());
     for (int t = 0; t < tokens; ++t)
       std::memcpy(to + t * s.MixWidth(), bytes + t * s.TokenBytes(), sizeof(int16_t) * s.latent);

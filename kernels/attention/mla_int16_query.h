@@ -17,7 +17,7 @@ struct MlaInt16QueryKernel {
     const int64_t block = Int16Query::BlockFloats(p.heads, p.shape);
     const int lanes = p.heads <= 8 ? 8 : kTileLanes;
     PageFetch fetch =
-        PageFetch::Of(p.ahead, p.ahead_bytes, 2 * p.heads * (p.shape.MixWidth() / kVector),
+        PageFetch::Of(p.ahead, p.ahead_bytes, 2 * p.heads * (p.shape.MixWidth() / kVector + 1),
                       reinterpret_cast<const uint8_t*>(p.q_latent));
     for (int head = 0; head < p.heads; head += kTileLanes) {
       float* out = p.out + head / kTileLanes * block;
@@ -32,20 +32,27 @@ struct MlaInt16QueryKernel {
  private:
   static constexpr int kVector = 16;
 
-  static V LoadGained(const MlaQueryParams& p, const float* q, int at) {
-    const int count = p.shape.latent - at;
-    const auto load = [&](const float* from) {
-      return count >= kVector ? V::Load(from + at) : O::LoadFirst(from + at, count);
-    };
-    return p.gain == nullptr ? load(q) : V::Mul(load(q), load(p.gain));
-  }
+  // Channels of one head.
+  struct Channels {
+    const float* q = nullptr;     // [count]
+    const float* gain = nullptr;  // what they are multiplied by; null: 1
+    int count = 0;
 
-  static float Norm(const MlaQueryParams& p, const float* q, PageFetch& fetch) {
+    V Load(int at) const {
+      const int left = count - at;
+      const auto load = [&](const float* from) {
+        return left >= kVector ? V::Load(from + at) : O::LoadFirst(from + at, left);
+      };
+      return gain == nullptr ? load(q) : V::Mul(load(q), load(gain));
+    }
+  };
+
+  static float Norm(const Channels& x, PageFetch& fetch) {
     V chains = V::Zero();
-    for (int at = 0; at < p.shape.latent; at += kVector) {
-      const V x = LoadGained(p, q, at);
+    for (int at = 0; at < x.count; at += kVector) {
+      const V value = x.Load(at);
       fetch.Step();
-      chains = V::Fma(x, x, chains);
+      chains = V::Fma(value, value, chains);
     }
     float lanes[kVector];
     chains.Store(lanes);
@@ -55,33 +62,48 @@ struct MlaInt16QueryKernel {
     return norm < kInt16LeastNorm ? kInt16LeastNorm : norm;
   }
 
-  // Into lane `row` of a block of kLanes heads: pairs of codes lie kLanes pairs apart, with 8 lanes
-  // two and two together.
+  // Pairs of codes of `width` channels lie kLanes pairs apart, with 8 lanes two and two together;
+  // those behind the last channel are 0. Returns what a code is worth.
   template <int kLanes>
-  static void PackHead(const MlaQueryParams& p, int head, int row, PageFetch& fetch, float* block) {
-    constexpr float kLog2e = 1.44269504088896341f;
+  static float PackCodes(const Channels& x, int width, PageFetch& fetch, float* to) {
     constexpr int kTogether = kLanes == 8 ? 2 : 1;
-    const int width = p.shape.MixWidth();
-    const float* q = p.q_latent + static_cast<int64_t>(head) * p.shape.latent;
-    const float norm = Norm(p, q, fetch), scale = p.scale * kLog2e;
+    const float norm = Norm(x, fetch);
     const V to_codes = V::Set1(kInt16QueryNorm / norm);
-    float* to = block + row * kTogether;
     for (int at = 0; at < width; at += kVector) {
       alignas(32) int16_t codes[kVector];
       fetch.Step();
-      O::StoreCodes(at < p.shape.latent ? V::Mul(LoadGained(p, q, at), to_codes) : V::Zero(),
-                    codes);
+      O::StoreCodes(at < x.count ? V::Mul(x.Load(at), to_codes) : V::Zero(), codes);
+      const auto spread = [&](int pairs) {
 #pragma GCC unroll 8
-      for (int pair = 0; pair < kVector / 2; pair += kTogether, to += kLanes * kTogether)
-        std::memcpy(to, codes + 2 * pair, sizeof(float) * kTogether);
+        for (int pair = 0; pair < pairs; pair += kTogether, to += kLanes * kTogether)
+          std::memcpy(to, codes + 2 * pair, sizeof(float) * kTogether);
+      };
+      if (width - at >= kVector) {
+        spread(kVector / 2);  // a length that the compiler knows
+      } else {
+        spread((width - at) / 2);
+      }
     }
-    float* rope = block + width / 2 * kLanes + row * kTogether;
-    const float* from = p.q_rope + head * p.rope_stride;
-    for (int c = 0; c < p.shape.rope; c += kTogether, rope += kLanes * kTogether)
-      for (int i = 0; i < kTogether; ++i) rope[i] = from[c + i] * scale;
-    float* factor = block + (width / 2 + p.shape.rope) * kLanes + row;
-    *factor = scale * MlaInt16Step(p.shape.latent) * (norm / kInt16QueryNorm);
-    if constexpr (kLanes == 8) factor[8] = *factor;
+    return norm / kInt16QueryNorm;
+  }
+
+  // Into lane `row` of a block of kLanes heads.
+  template <int kLanes>
+  static void PackHead(const MlaQueryParams& p, int head, int row, PageFetch& fetch, float* block) {
+    constexpr float kLog2e = 1.44269504088896341f;
+    const MlaCacheShape& s = p.shape;
+    const float scale = p.scale * kLog2e;
+    float* lane = block + row * (kLanes == 8 ? 2 : 1);
+    const float latent =
+        PackCodes<kLanes>({p.q_latent + static_cast<int64_t>(head) * s.latent, p.gain, s.latent},
+                          s.MixWidth(), fetch, lane);
+    const float rope = PackCodes<kLanes>({p.q_rope + head * p.rope_stride, nullptr, s.rope}, s.rope,
+                                         fetch, lane + s.MixWidth() / 2 * kLanes);
+    float* factors = block + (s.MixWidth() + s.rope) / 2 * kLanes + row;
+    for (int i = 0; i < kTileLanes; i += kLanes) {
+      factors[i] = scale * MlaInt16Step(s.latent) * latent;
+      factors[kTileLanes + i] = scale * rope;
+    }
   }
 };
 

@@ -1,59 +1,36 @@
-// The rotary part of scores: float32 multiply-adds, a chain over the even channels and one over the
-// odd ones, for J tokens.
+// The rotary part of a token in KvType::kInt16: int16 codes with one scale for the token, which
+// lies in the codes themselves, as a number E of 8 bits.
+//
+//   value  = code * scale, of the whole code
+//   scale  2^(E - 127), from E = 128 on 1.5 * 2^(E - 127); 0 for E = 0, NaN for E = 255. E is the
+//          smallest from 1 on for which the norm of value / scale is at most kInt16QueryNorm; 0
+//          when all values are 0, and so are the codes then; 255 when a value is not finite, and
+//          so is no score of the token then
+//   code   value / scale to the nearest integer, ties to even; code i of the first four to the
+//          nearest one whose two low bits are bits 2 * i and 2 * i + 1 of E
+// A value is off by at most half a scale, each of the first four by at most two.
 #pragma once
 
-#include "kernels/attention/page_feed.h"
-#include "kernels/attention/tile_params.h"
+#include <bit>
+#include <cstdint>
+#include <cstring>
 
 namespace conclave::kernels {
 
-template <class O>
-struct Int16Rope {
-  using V = typename O::V;
+// The scale of any codes. The product brings the bits of four codes together in its upper byte, and
+// behind it the highest one again: shifted, that is a float32, for E = 255 not a number (this is
+// what the factor of 1.5 is for).
+[[gnu::always_inline]] static inline float Int16RopeScale(const void* codes) {
+  static_assert(std::endian::native == std::endian::little);
+  constexpr uint64_t kGather = 1ull << 56 | 1ull << 42 | 1ull << 28 | 1ull << 14 | 1ull << 6;
+  uint64_t four;
+  std::memcpy(&four, codes, sizeof(four));
+  const uint64_t product = (four & 0x0003000300030003u) * kGather;
+  return std::bit_cast<float>(static_cast<uint32_t>(product >> 33) & 0x7fc00000u);
+}
 
-  // A token's bf16 to float32; R: their number, where the compiler knows it.
-  template <int R>
-  [[gnu::always_inline]] static inline void Turn(const uint8_t* from, int rope, float* to) {
-    if constexpr (R == 0) return PageCopy<O>::Bf16(from, rope, to);
-#pragma GCC unroll 4
-    for (int c = 0; c < R; c += 32)
-      O::WidenBf16(reinterpret_cast<const uint16_t*>(from) + c, to + c);
-  }
-
-  // keys [J, rope], q [rope][16]; out [J, 16].
-  template <int J>
-  [[gnu::always_inline]] static inline void OfSixteen(const float* keys, int rope, const float* q,
-                                                      float* out) {
-    V acc[J][2];
-#pragma GCC unroll 24
-    for (int j = 0; j < J; ++j) acc[j][0] = acc[j][1] = V::Zero();
-    for (int c = 0; c < rope; c += 2, q += 2 * kTileLanes) {
-      const V x = V::Load(q), y = V::Load(q + kTileLanes);
-#pragma GCC unroll 24
-      for (int j = 0; j < J; ++j) {
-        acc[j][0] = V::FmaAll(keys + j * rope + c, x, acc[j][0]);
-        acc[j][1] = V::FmaAll(keys + j * rope + c + 1, y, acc[j][1]);
-      }
-    }
-#pragma GCC unroll 24
-    for (int j = 0; j < J; ++j) V::Add(acc[j][0], acc[j][1]).Store(out + j * kTileLanes);
-  }
-
-  // q [rope / 2][8][2]; out [J, 8].
-  template <int J>
-  [[gnu::always_inline]] static inline void OfEight(const float* keys, int rope, const float* q,
-                                                    float* out) {
-    V acc[J];
-#pragma GCC unroll 24
-    for (int j = 0; j < J; ++j) acc[j] = V::Zero();
-    for (int c = 0; c < rope; c += 2, q += kTileLanes) {
-      const V x = V::Load(q);
-#pragma GCC unroll 24
-      for (int j = 0; j < J; ++j) acc[j] = V::Fma(O::SetDuo(keys + j * rope + c), x, acc[j]);
-    }
-#pragma GCC unroll 24
-    for (int j = 0; j < J; j += 2) O::PairSums(acc[j], acc[j + 1]).Store(out + j * 8);
-  }
-};
+// values [count], count a multiple of 4, to codes of 2 bytes and back.
+void EncodeInt16Rope(const float* values, int count, uint8_t* codes);
+void DecodeInt16Rope(const uint8_t* codes, int count, float* values);
 
 }  // namespace conclave::kernels

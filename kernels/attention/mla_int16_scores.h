@@ -4,6 +4,7 @@
 
 #include "kernels/attention/mla_int16.h"
 #include "kernels/attention/mla_int16_rope.h"
+#include "kernels/attention/page_feed.h"
 #include "kernels/attention/tile_params.h"
 
 namespace conclave::kernels {
@@ -12,7 +13,6 @@ template <class O>
 struct Int16Scores {
   using V = typename O::V;
   using Ints = typename O::Ints;
-  using Rope = Int16Rope<O>;
 
   // How many tokens a block takes: with as many accumulators, loads and dot products are balanced.
   // Blocks end within the page; scores behind its last token are of no meaning.
@@ -37,6 +37,9 @@ struct Int16Scores {
   }
 
  private:
+  struct NoFetch {
+    void Step() const {}
+  };
   static constexpr int LanesOf(TileLanes lanes) {
     return lanes == TileLanes::kEightQuads ? 8 : kTileLanes;
   }
@@ -61,67 +64,68 @@ struct Int16Scores {
   template <TileLanes L, int J, int S, int R>
   static void Block(const Int16Page& page, const MlaCacheShape& shape, const Int16Query& q,
                     int token, PageFetch& fetch, float* out) {
-    const int rope = R > 0 ? R : shape.rope;
-    float* keys = page.rope_floats;
-    for (int j = 0; j < J; ++j)
-      Rope::template Turn<R>(page.rope + (token + j) * page.token_bytes, rope, keys + j * rope);
-    const int64_t stride = S > 0 ? S : page.stride;
-    const int16_t* codes = page.codes + token * stride;
+    const int64_t stride = S > 0 ? S : page.stride, rope_stride = S > 0 ? S : page.rope_stride;
+    const int16_t* rope = page.rope + token * rope_stride;
+    float scales[J];
+#pragma GCC unroll 24
+    for (int j = 0; j < J; ++j) scales[j] = Int16RopeScale(rope + j * rope_stride);
+    RopePart<L, J>(rope, rope_stride, R > 0 ? R : shape.rope, scales, q, out);
+    AddLatents<L, J>(page.codes + token * stride, stride, shape.MixWidth(), q, fetch, out);
+  }
+
+  // acc[j]: the products with token j, with kEightQuads in two parts for every head.
+  template <TileLanes L, int J, class Fetch>
+  [[gnu::always_inline]] static inline void Sums(const int16_t* codes, int64_t stride, int width,
+                                                 const int16_t* q, Fetch& fetch, Ints* acc) {
+    constexpr int kStep = L == TileLanes::kEightQuads ? 4 : 2;
+#pragma GCC unroll 24
+    for (int j = 0; j < J; ++j) acc[j] = O::ZeroInts();
+    for (int c = 0; c < width; c += kStep, q += 2 * kTileLanes) {
+      const Ints x = O::LoadInts(q);
+      fetch.Step();
+#pragma GCC unroll 24
+      for (int j = 0; j < J; ++j) {
+        const int16_t* at = codes + j * stride + c;
+        acc[j] = kStep == 4 ? O::Dot(acc[j], O::SetFour(at), x) : O::DotTwo(acc[j], at, x);
+      }
+    }
+  }
+
+  template <TileLanes L, int J>
+  [[gnu::always_inline]] static inline void RopePart(const int16_t* codes, int64_t stride, int rope,
+                                                     const float* scales, const Int16Query& q,
+                                                     float* out) {
+    Ints acc[J];
+    NoFetch none;
+    Sums<L, J>(codes, stride, rope, q.rope, none, acc);
+    const V factor = V::Load(q.rope_factor);
     if constexpr (L == TileLanes::kEightQuads) {
-      Rope::template OfEight<J>(keys, rope, q.rope, out);
-      LatentOfEight<J>(codes, stride, shape.MixWidth(), q, fetch, out);
+#pragma GCC unroll 24
+      for (int j = 0; j < J; j += 2) {
+        const V sums = O::ToFloat(O::PairSums(acc[j], acc[j + 1]));
+        V::Mul(O::ScaleHalves(sums, scales + j), factor).Store(out + j * 8);
+      }
     } else {
-      Rope::template OfSixteen<J / 2>(keys, rope, q.rope, out);
-      Rope::template OfSixteen<J / 2>(keys + J / 2 * rope, rope, q.rope, out + J / 2 * kTileLanes);
-      LatentOfSixteen<J>(codes, stride, shape.MixWidth(), q, fetch, out);
+#pragma GCC unroll 24
+      for (int j = 0; j < J; ++j)
+        V::Mul(O::ScaleAll(O::ToFloat(acc[j]), scales + j), factor).Store(out + j * kTileLanes);
     }
   }
 
-  // Adds what the codes give to the rope parts in `out`.
-  template <int J>
-  [[gnu::always_inline]] static inline void LatentOfSixteen(const int16_t* codes, int64_t stride,
-                                                            int width, const Int16Query& query,
-                                                            PageFetch& shared_fetch, float* out) {
+  // Adds what the latents give to the rope parts in `out`.
+  template <TileLanes L, int J>
+  [[gnu::always_inline]] static inline void AddLatents(const int16_t* codes, int64_t stride,
+                                                       int width, const Int16Query& q,
+                                                       PageFetch& shared_fetch, float* out) {
     PageFetch fetch = shared_fetch;
-    const int16_t* q = query.codes;
     Ints acc[J];
+    Sums<L, J>(codes, stride, width, q.codes, fetch, acc);
+    const V factor = V::Load(q.factor);
+    constexpr int kTogether = L == TileLanes::kEightQuads ? 2 : 1;
 #pragma GCC unroll 24
-    for (int j = 0; j < J; ++j) acc[j] = O::ZeroInts();
-    for (int c = 0; c < width; c += 2, q += 2 * kTileLanes) {
-      const Ints x = O::LoadInts(q);
-      fetch.Step();
-#pragma GCC unroll 24
-      for (int j = 0; j < J; ++j) acc[j] = O::DotTwo(acc[j], codes + j * stride + c, x);
-    }
-    const V factor = V::Load(query.factor);
-#pragma GCC unroll 24
-    for (int j = 0; j < J; ++j) {
-      float* to = out + j * kTileLanes;
-      V::Fma(O::ToFloat(acc[j]), factor, V::Load(to)).Store(to);
-    }
-    shared_fetch = fetch;
-  }
-
-  template <int J>
-  [[gnu::always_inline]] static inline void LatentOfEight(const int16_t* codes, int64_t stride,
-                                                          int width, const Int16Query& query,
-                                                          PageFetch& shared_fetch, float* out) {
-    PageFetch fetch = shared_fetch;
-    const int16_t* q = query.codes;
-    Ints acc[J];
-#pragma GCC unroll 24
-    for (int j = 0; j < J; ++j) acc[j] = O::ZeroInts();
-    for (int c = 0; c < width; c += 4, q += 2 * kTileLanes) {
-      const Ints x = O::LoadInts(q);
-      fetch.Step();
-#pragma GCC unroll 24
-      for (int j = 0; j < J; ++j) acc[j] = O::Dot(acc[j], O::SetFour(codes + j * stride + c), x);
-    }
-    const V factor = V::Load(query.factor);
-#pragma GCC unroll 24
-    for (int j = 0; j < J; j += 2) {
-      float* to = out + j * 8;
-      V::Fma(O::ToFloat(O::PairSums(acc[j], acc[j + 1])), factor, V::Load(to)).Store(to);
+    for (int j = 0; j < J; j += kTogether, out += kTileLanes) {
+      const Ints sums = kTogether == 2 ? O::PairSums(acc[j], acc[j + 1]) : acc[j];
+      V::Fma(O::ToFloat(sums), factor, V::Load(out)).Store(out);
     }
     shared_fetch = fetch;
   }

@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "kernels/attention/mla_int16.h"
+#include "kernels/attention/mla_int16_rope.h"
 #include "kernels/attention/mla_isa.h"
 #include "kernels/attention/tile_params.h"
 #include "kernels/base/dtypes.h"
@@ -74,7 +75,7 @@ int64_t MlaScratchFloats(const MlaCacheShape& shape) {
   if (shape.type == KvType::kF32) return 0;
   if (shape.type != KvType::kInt16) return kMlaPageTokens * TileStride(shape.latent + shape.rope);
   const int copied = shape.MixWidth() == shape.latent ? 0 : shape.MixWidth() / 2;
-  return kInt16BlockTokens * shape.rope + kMlaPageTokens * copied;
+  return kMlaPageTokens * copied;
 }
 
 void MlaPackQuery(const MlaQueryParams& p, Isa isa) {
@@ -150,7 +151,7 @@ void MlaEncodeToken(const MlaCacheShape& s, const float* values, uint8_t* token)
       const int16_t code = FixedPoint(values[i], per_step);
       std::memcpy(token + 2 * i, &code, 2);
     }
-    return store_bf16(values + s.latent, s.rope, token + 2 * s.latent);
+    return EncodeInt16Rope(values + s.latent, s.rope, token + 2 * s.latent);
   }
   const int groups = MlaFp8Groups(s.latent);
   for (int group = 0; group < groups; ++group) {
@@ -188,7 +189,7 @@ void MlaDecodeToken(const MlaCacheShape& s, const uint8_t* token, float* values,
       std::memcpy(&code, token + 2 * i, 2);
       values[i] = static_cast<float>(code) * step * (gain == nullptr ? 1.0f : gain[i]);
     }
-    return load_bf16(token + 2 * s.latent, s.rope, values + s.latent);
+    return DecodeInt16Rope(token + 2 * s.latent, s.rope, values + s.latent);
   }
   for (int i = 0; i < s.latent; ++i) {
     float scale;

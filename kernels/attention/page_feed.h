@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "kernels/attention/mla.h"
+#include "kernels/attention/mla_int16_rope.h"
 #include "kernels/base/dtypes.h"
 
 namespace conclave::kernels {
@@ -77,11 +78,10 @@ struct PageCopy {
     }
   }
 
-  // Fixed-point latents become (code * step) * gain; see MlaDecodeToken.
-  static void Int16(const uint8_t* from, int count, const float* gain, float* out) {
+  // Codes become (code * step) * gain; see MlaDecodeToken.
+  static void Int16(const uint8_t* from, int count, float step, const float* gain, float* out) {
     using V = typename O::V;
     const int16_t* codes = reinterpret_cast<const int16_t*>(from);
-    const float step = MlaInt16Step(count);
     int i = 0;
     for (; i + 16 <= count; i += 16) {
       const V value = V::Mul(O::LoadCodes(codes + i), V::Set1(step));
@@ -101,8 +101,9 @@ struct PageCopy {
       } else if (shape.type == KvType::kBf16) {
         Bf16(page, width, out);
       } else if (shape.type == KvType::kInt16) {
-        Int16(page, shape.latent, gain, out);
-        Bf16(page + 2 * shape.latent, shape.rope, out + shape.latent);
+        const uint8_t* rope = page + 2 * shape.latent;
+        Int16(page, shape.latent, MlaInt16Step(shape.latent), gain, out);
+        Int16(rope, shape.rope, Int16RopeScale(rope), nullptr, out + shape.latent);
       } else {
         const uint8_t* scales = page + shape.latent;
         Fp8(page, scales, shape.latent, out);

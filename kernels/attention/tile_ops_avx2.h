@@ -77,11 +77,9 @@ struct TileOps {
   static Ints PairCodes(V low, V high) {
     return {PairCodes8(low.a, high.a), PairCodes8(low.b, high.b)};
   }
-  static V SetDuo(const float* p) {
-    double duo;
-    std::memcpy(&duo, p, sizeof(duo));
-    const __m256 v = _mm256_castpd_ps(_mm256_set1_pd(duo));
-    return {v, v};
+  static V ScaleAll(V x, const float* p) { return V::Mul(x, V::Set1(*p)); }
+  static V ScaleHalves(V x, const float* p) {
+    return {_mm256_mul_ps(x.a, _mm256_set1_ps(p[0])), _mm256_mul_ps(x.b, _mm256_set1_ps(p[1]))};
   }
   static V LowHalves(V x, V y) { return {x.a, y.a}; }
   static V HighHalves(V x, V y) { return {x.b, y.b}; }

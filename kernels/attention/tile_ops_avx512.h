@@ -82,10 +82,16 @@ struct TileOps {
     const __m512i upper = _mm512_slli_epi32(_mm512_cvtps_epi32(high.v), 16);
     return {_mm512_mask_blend_epi16(0xaaaaaaaau, _mm512_cvtps_epi32(low.v), upper)};
   }
-  static V SetDuo(const float* p) {
-    double duo;
-    std::memcpy(&duo, p, sizeof(duo));
-    return {_mm512_castpd_ps(_mm512_set1_pd(duo))};
+  // As instructions, so that the factors are broadcast by the multiplications.
+  static V ScaleAll(V x, const float* p) {
+    asm("vmulps %1%{1to16%}, %0, %0" : "+v"(x.v) : "m"(*p));
+    return x;
+  }
+  static V ScaleHalves(V x, const float* p) {
+    const __mmask16 low = 0x00ff, high = 0xff00;
+    asm("vmulps %1%{1to16%}, %0, %0%{%2%}" : "+v"(x.v) : "m"(p[0]), "Yk"(low));
+    asm("vmulps %1%{1to16%}, %0, %0%{%2%}" : "+v"(x.v) : "m"(p[1]), "Yk"(high));
+    return x;
   }
   static V LowHalves(V x, V y) { return {_mm512_shuffle_f32x4(x.v, y.v, _MM_SHUFFLE(1, 0, 1, 0))}; }
   static V HighHalves(V x, V y) {

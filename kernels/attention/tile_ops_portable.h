@@ -102,9 +102,10 @@ struct TileOps {
   static Ints PairCodes(V low, V high) {
     return EachInt([&](int i) { return Pair(Nearest(low.v[i]), Nearest(high.v[i])); });
   }
-  // p[0] and p[1], eight times.
-  static V SetDuo(const float* p) {
-    return V::Each([&](int i) { return p[i & 1]; });
+  // All lanes times *p; the lower 8 lanes times p[0], the upper ones times p[1].
+  static V ScaleAll(V x, const float* p) { return V::Mul(x, V::Set1(*p)); }
+  static V ScaleHalves(V x, const float* p) {
+    return V::Each([&](int i) { return x.v[i] * p[i / 8]; });
   }
   // The lower (upper) 8 lanes of both.
   static V LowHalves(V a, V b) {

@@ -64,6 +64,21 @@ TEST(KvCache, LatentsAreFixedPointInModesWithBf16Activations) {
   EXPECT_EQ(KvCache::TokenBytesOf(config, ComputeMode::kF32, KvFormat::kBf16), 1152);
 }
 
+TEST(KvCache, FixedPointNeedsLatentsInTwosAndRotaryPartsInFours) {
+  ModelConfig config;
+  config.family = ModelFamily::kDeepseekV3;
+  config.num_layers = 2;
+  for (const auto& [latent, rope] : {std::pair{64, 6}, std::pair{63, 8}, std::pair{64, 0}}) {
+    config.kv_lora_rank = latent;
+    config.qk_rope_head_dim = rope;
+    const absl::Status refused = KvCache::Create(config, ComputeMode::kBF16, 1).status();
+    EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_NE(refused.message().find(fmt::format("qk_rope_head_dim {}", rope)), std::string::npos);
+    EXPECT_TRUE(KvCache::Create(config, ComputeMode::kF32, 1).ok());
+    EXPECT_TRUE(KvCache::Create(config, ComputeMode::kBF16, 1, KvFormat::kBf16).ok());
+  }
+}
+
 TEST(KvCache, OtherFormatsNeedLatentAttention) {
   ModelConfig config;
   config.family = ModelFamily::kLlama;

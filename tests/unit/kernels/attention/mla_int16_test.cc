@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/attention/mla_int16_rope.h"
 #include "kernels/attention/mla_isa.h"
 #include "tests/unit/kernels/attention/mla_case.h"
 
@@ -53,7 +54,7 @@ constexpr double kMost = 64.0 / 64000 * 4 * 4, kRms = 3 * 8 * 0.29 / 32000;
 TEST(MlaInt16, AgreesWithTheOracleAndAllInstructionSetsAgreeInBits) {
   for (int heads : {1, 2, 5, 8, 9, 16, 17, 22, 40}) {
     for (int64_t tokens : {1, 2, 3, 7, 12, 23, 33, 63, 64, 65, 127, 200, 256, 257, 700}) {
-      const MlaCase c = Fixed(heads, 52, 6, tokens);
+      const MlaCase c = Fixed(heads, 52, 8, tokens);
       ExpectTheSameBits(c);
       const Errors errors = AgainstTheOracle(c);
       EXPECT_LT(errors.rms, kRms) << heads << " heads, " << tokens << " tokens";
@@ -67,7 +68,7 @@ TEST(MlaInt16, RealShapes) {
   for (const auto& [heads, latent, rope] :
        {std::tuple{16, 512, 64}, std::tuple{11, 512, 64}, std::tuple{8, 128, 32},
         std::tuple{5, 128, 32}, std::tuple{40, 512, 64}, std::tuple{4, 64, 32},
-        std::tuple{12, 2, 2}, std::tuple{3, 30, 64}}) {
+        std::tuple{12, 2, 4}, std::tuple{3, 30, 64}}) {
     for (int64_t tokens : {64, 109, 640, 655}) {
       const MlaCase c = Fixed(heads, latent, rope, tokens);
       ExpectTheSameBits(c);
@@ -130,16 +131,70 @@ TEST(MlaInt16, Extremes) {
   }
 }
 
-// Any codes, also ones that no latent has, whose sums do not fit.
+// Any codes, also ones that no token has, whose sums do not fit.
 TEST(MlaInt16, SumsThatOverflowDoSoEverywhereAlike) {
   for (int heads : {7, 16}) {
-    MlaCase c = Fixed(heads, 512, 64, 150);
-    for (int64_t t = 0; t < 192; ++t) {
-      auto* codes = reinterpret_cast<int16_t*>(&c.cache[t * c.shape.TokenBytes()]);
-      for (int i = 0; i < 512; ++i) codes[i] = (i + t) % 5 == 0 ? -32768 : 32767;
+    for (int16_t scale_bits : {0, 2}) {  // 0 and 2^43
+      MlaCase c = Fixed(heads, 512, 64, 150);
+      for (int64_t t = 0; t < 192; ++t) {
+        auto* codes = reinterpret_cast<int16_t*>(&c.cache[t * c.shape.TokenBytes()]);
+        for (int i = 0; i < 576; ++i) codes[i] = (i + t) % 5 == 0 ? -32768 : 32767;
+        for (int i = 512; i < 516; ++i)
+          codes[i] = static_cast<int16_t>((codes[i] & ~3) | scale_bits);
+      }
+      std::fill(c.q_latent.begin(), c.q_latent.end(), 1e6f);
+      std::fill(c.q_rope.begin(), c.q_rope.end(), 1e-9f);
+      ExpectTheSameBits(c);
+      for (float value : c.Attend(BestIsa())) ASSERT_TRUE(std::isfinite(value));
     }
-    std::fill(c.q_latent.begin(), c.q_latent.end(), 1e6f);
-    ExpectTheSameBits(c);
+  }
+}
+
+// Rotary parts of any size; each token has a scale of its own.
+TEST(MlaInt16, RotaryPartsOfAnySize) {
+  for (int heads : {5, 8, 16}) {
+    for (int power : {-60, -20, 0, 30}) {
+      MlaCase c = Fixed(heads, 32, 8, 300);
+      for (int64_t t = 0; t < 320; ++t) {
+        std::vector<float> values = RandomValues(8, static_cast<uint32_t>(t));
+        for (float& value : values) value = std::ldexp(value, power - static_cast<int>(t % 7));
+        EncodeInt16Rope(values.data(), 8, &c.cache[t * c.shape.TokenBytes() + 2 * 32]);
+      }
+      for (float& q : c.q_rope) q = std::ldexp(q, -power);
+      ExpectTheSameBits(c);
+      const Errors errors = AgainstTheOracle(c);
+      EXPECT_LT(errors.rms, kRms) << heads << " heads, 2^" << power;
+      EXPECT_LT(errors.most, kMost) << heads << " heads, 2^" << power;
+    }
+  }
+}
+
+// Keys along the query, where the sums are as large as they can be; one channel may have it all.
+TEST(MlaInt16, TheLargestSumsFit) {
+  for (int heads : {8, 16}) {
+    for (const bool lonely : {false, true}) {
+      MlaCase c = Fixed(heads, 512, 64, 70);
+      std::vector<float> token(576);
+      for (int i = 0; i < 576; ++i) token[i] = lonely && i % 512 != 5 ? 0.0f : 1.0f;
+      if (lonely) token[5] = std::sqrt(512.0f);
+      std::fill(c.gain.begin(), c.gain.end(), 1.0f);
+      for (int64_t t = 0; t < 128; ++t) {
+        // From 32700 steps down to half of it.
+        const float rope = 32700.0f / (lonely ? 1 : 8) * (1 - static_cast<float>(t) / 256);
+        for (int i = 512; i < 576; ++i) token[i] = lonely && i != 517 ? 0.0f : rope;
+        MlaEncodeToken(c.shape, token.data(), &c.cache[t * c.shape.TokenBytes()]);
+      }
+      for (int h = 0; h < heads; ++h) {
+        for (int i = 0; i < 512; ++i) c.q_latent[h * 512 + i] = token[i] * 0.001f;
+        for (int i = 0; i < 64; ++i)
+          c.q_rope[h * 66 + i] = (token[512 + i] != 0 ? 1.0f : 0.0f) * 1e-5f;
+      }
+      ExpectTheSameBits(c);
+      EXPECT_LT(AgainstTheOracle(c).most, 8 * 64.0 / 64000);
+      // What is large stays on top: the weights of tokens fall evenly, none is negative.
+      const std::vector<float> out = c.Attend(BestIsa());
+      EXPECT_NEAR(out[5], token[5], 1e-2f);
+    }
   }
 }
 
@@ -147,8 +202,8 @@ TEST(MlaInt16, TokensBeyondTheRowDoNotShow) {
   for (int heads : {8, 16}) {
     MlaCase c = Fixed(heads, 64, 4, 71);
     const std::vector<float> before = c.Attend(BestIsa());
-    // Page 1 of the sequence is page 0 of the cache; its tokens 7.. lie behind the row. As rotary
-    // parts these bytes are not numbers.
+    // Page 1 of the sequence is page 0 of the cache; its tokens 7.. lie behind the row. As a scale
+    // these bytes are not a number.
     std::fill(&c.cache[7 * c.shape.TokenBytes()], &c.cache[64 * c.shape.TokenBytes()], 0xff);
     for (Isa isa : SupportedIsas()) EXPECT_TRUE(SameBits(c.Attend(isa), before)) << IsaName(isa);
   }
@@ -191,8 +246,10 @@ TEST(MlaInt16, ATokenIsOffByHalfAStep) {
   EXPECT_EQ(back[5], 32767 * step);
   EXPECT_EQ(back[6], -32767 * step);
   EXPECT_EQ(back[7], -32767 * step);
+  const float scale = Int16RopeScale(&token[2 * 300]);
+  EXPECT_LT(scale, 5.0f / 16350);  // the norm of 20 such values is about 4.5
   for (int i = 300; i < 320; ++i) {
-    EXPECT_LE(std::abs(back[i] - values[i]), std::abs(values[i]) / 256);
+    EXPECT_LE(std::abs(back[i] - values[i]), scale * (i < 304 ? 2 : 0.5f) * 1.001f);
     EXPECT_EQ(gained[i], back[i]);
   }
 }

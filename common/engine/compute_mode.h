@@ -8,8 +8,9 @@
 namespace conclave {
 
 // f32: float32 activations and KV (exact mode). bf16: activations rounded to bf16 before each
-// multiply, KV bf16; norms, softmax, router and residual stay float32. (arithmetic.h says what
-// multiplies them: by default operands become 16-bit integers, off by an eighth of bf16's error.)
+// multiply, KV in 16 bits (kv_format.h); norms, softmax, router and residual stay float32.
+// (arithmetic.h says what multiplies them: by default operands become 16-bit integers, off by an
+// eighth of bf16's error.)
 // int8: as bf16, and the weights of projections, FFNs and head are requantised at load to int8 per
 // output channel and 128 input channels, their activations per row and 128 channels. w8a8: as bf16,
 // and the activations of e4m3 weights are rounded to e4m3 per row and 128 channels. Accumulation is
@@ -30,7 +31,7 @@ inline bool ParseComputeMode(std::string_view text, ComputeMode* mode) {
   }
   return false;
 }
-// Operands are bf16 before they are quantised any further, and so are KV and wire.
+// Operands are bf16 before they are quantised any further, and so is the wire.
 constexpr bool UsesBf16(ComputeMode mode) { return mode != ComputeMode::kF32; }
 // Bytes of one activation or KV value in this mode.
 constexpr int ActivationBytes(ComputeMode mode) { return UsesBf16(mode) ? 2 : 4; }

@@ -9,10 +9,10 @@
 
 namespace conclave {
 
-// kMode, as the compute mode says: float32, or with bf16 activations 16-bit fixed-point latents
-// (kernels/attention/mla_int16.h) and bf16 for grouped heads. The others for latent attention only:
-// kFp8, per token and layer the latent as e4m3 with one float32 scale per 128 values, then the
-// rotary part as bf16; kBf16, all of it as bf16.
+// kMode, as the compute mode says: float32, or with bf16 activations 16-bit codes of latents and
+// rotary parts (kernels/attention/mla_int16.h), bf16 for grouped heads. The others for latent
+// attention only: kFp8, per token and layer the latent as e4m3 with one float32 scale per 128
+// values, then the rotary part as bf16; kBf16, all of it as bf16.
 enum class KvFormat : uint8_t { kMode = 0, kFp8 = 1, kBf16 = 2 };
 
 constexpr std::string_view KvFormatName(KvFormat format) {

@@ -4,8 +4,8 @@
 //   value  = code * scale, of the whole code
 //   scale  2^(E - 127), from E = 128 on 1.5 * 2^(E - 127); 0 for E = 0, NaN for E = 255. E is the
 //          smallest from 1 on for which the norm of value / scale is at most kInt16QueryNorm; 0
-//          when all values are 0, and so are the codes then; 255 when a value is not finite, and
-//          so is no score of the token then
+//          when all values are 0, and then so are the codes; 255 when a value is not finite, and
+//          then no score of the token is a number
 //   code   value / scale to the nearest integer, ties to even; code i of the first four to the
 //          nearest one whose two low bits are bits 2 * i and 2 * i + 1 of E
 // A value is off by at most half a scale, each of the first four by at most two.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/concurrency/run_tasks.h"
 #include "common/engine/fingerprint.h"
 #include "common/engine/weight_loader.h"
 
@@ -68,11 +69,10 @@ absl::Status ExpertStore::Load(int layer, int expert) {
 }
 
 absl::Status ExpertStore::LoadAll(bool mtp) {
-  const int layers = mtp ? config_.TotalLayers() : config_.num_layers;
-  for (int layer = config_.first_k_dense_replace; layer < layers; ++layer)
-    for (int expert = 0; expert < config_.num_routed_experts; ++expert)
-      RETURN_IF_ERROR(Load(layer, expert));
-  return absl::OkStatus();
+  const int first = config_.first_k_dense_replace, experts = config_.num_routed_experts;
+  const int layers = (mtp ? config_.TotalLayers() : config_.num_layers) - first;
+  return RunTasks(0, std::max(layers, 0) * experts,
+                  [&](int task) { return Load(first + task / experts, task % experts); });
 }
 
 absl::Status ExpertStore::Unload(int layer, int expert) {

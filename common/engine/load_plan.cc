@@ -18,6 +18,7 @@ LoadPlan::LoadPlan(const Checkpoint& checkpoint, const ModelConfig& config, cons
      : tensor.layer >= 0 ? layers_[tensor.layer]
                          : outside_) += found->bytes;
   }
+  MutexLock lock(mu_);
   progress_.total_bytes = outside_;
   for (int64_t& bytes : experts_) {
     if (config.num_routed_experts > 0) bytes /= config.num_routed_experts;
@@ -28,6 +29,7 @@ LoadPlan::LoadPlan(const Checkpoint& checkpoint, const ModelConfig& config, cons
 
 void LoadPlan::Add(int64_t bytes) {
   if (!report_) return;
+  MutexLock lock(mu_);
   progress_.done_bytes += bytes;
   report_(progress_);
 }

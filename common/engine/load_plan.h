@@ -3,13 +3,14 @@
 
 #include <vector>
 
+#include "common/base/mutex.h"
 #include "common/base/progress.h"
 #include "common/model/checkpoint.h"
 #include "common/model/model_config.h"
 
 namespace conclave {
 
-// Not thread-safe.
+// Thread-safe: reports come one at a time, from the threads that load.
 class LoadPlan {
  public:
   struct Parts {
@@ -31,7 +32,8 @@ class LoadPlan {
   void Add(int64_t bytes);
 
   const ProgressCallback report_;
-  Progress progress_;
+  Mutex mu_;
+  Progress progress_ GUARDED_BY(mu_);
   int64_t outside_ = 0;           // bytes
   std::vector<int64_t> layers_;   // bytes of a layer without routed experts
   std::vector<int64_t> experts_;  // bytes of one expert of a layer, on average

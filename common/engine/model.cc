@@ -1,6 +1,9 @@
 #include "common/engine/model.h"
 
+#include <functional>
+
 #include "common/base/clock.h"
+#include "common/concurrency/run_tasks.h"
 #include "common/engine/fingerprint.h"
 #include "common/engine/load_layers.h"
 #include "common/engine/load_plan.h"
@@ -34,13 +37,9 @@ int64_t WeightBytes(const ModelWeights& w) {
   return bytes;
 }
 
-absl::Status LoadMain(const Checkpoint& checkpoint, const ModelConfig& c, ComputeMode mode,
-                      bool mtp, LoadPlan* plan, ModelWeights* w) {
-  const WeightLoader loader(checkpoint, c, mode);
-  if (mtp) {
-    // Before anything gives its pages back: this compares tensors.
-    ASSIGN_OR_RETURN(w->mtp, LoadMtp(loader, c));
-  }
+// What lies outside of layers.
+absl::Status LoadOutside(const WeightLoader& loader, const ModelConfig& c, ComputeMode mode,
+                         ModelWeights* w) {
   if (c.tie_word_embeddings) {
     // What is looked up stays as stored; int8 pays enough for a second copy.
     const bool requantised = mode == ComputeMode::kInt8;
@@ -58,14 +57,13 @@ absl::Status LoadMain(const Checkpoint& checkpoint, const ModelConfig& c, Comput
     ASSIGN_OR_RETURN(w->head, loader.LoadLinear("lm_head", c.vocab_size, c.hidden_size));
   }
   ASSIGN_OR_RETURN(w->final_norm, loader.LoadVector("model.norm.weight", c.hidden_size));
-  plan->DoneOutside();
-  const int layers = c.num_layers + (mtp ? c.num_mtp_layers : 0);
-  for (int layer = 0; layer < layers; ++layer) {
-    ASSIGN_OR_RETURN(LayerWeights weights, c.IsMla() ? LoadDeepseekLayer(loader, c, layer)
-                                                     : LoadLlamaLayer(loader, c, layer));
-    w->layers.push_back(std::move(weights));
-    plan->DoneLayer(layer);
-  }
+  return absl::OkStatus();
+}
+
+absl::Status LoadLayer(const WeightLoader& loader, const ModelConfig& c, int layer,
+                       LayerWeights* w) {
+  ASSIGN_OR_RETURN(
+      *w, c.IsMla() ? LoadDeepseekLayer(loader, c, layer) : LoadLlamaLayer(loader, c, layer));
   return absl::OkStatus();
 }
 
@@ -100,18 +98,40 @@ absl::StatusOr<std::shared_ptr<const Model>> Model::Load(
   const bool mtp = options.mtp && c.num_mtp_layers > 0;
   const int layers = c.num_layers + (mtp ? c.num_mtp_layers : 0);
   LoadPlan plan(*checkpoint, c, {options.attention, options.experts, layers}, options.progress);
+  const WeightLoader loader(*checkpoint, c, weights);
+  ModelWeights& w = *model->weights_;
+  std::vector<std::function<absl::Status()>> parts;
   if (options.attention) {
-    RETURN_IF_ERROR(LoadMain(*checkpoint, c, weights, mtp, &plan, model->weights_.get()));
-    model->resident_bytes_ = WeightBytes(*model->weights_);
-  }
-  if (options.experts) {
+    if (mtp) {
+      // Before anything gives its pages back: this compares tensors.
+      ASSIGN_OR_RETURN(w.mtp, LoadMtp(loader, c));
+    }
+    w.layers.resize(layers);
+    parts.push_back([&] {
+      RETURN_IF_ERROR(LoadOutside(loader, c, weights, &w));
+      plan.DoneOutside();
+      return absl::OkStatus();
+    });
     for (int layer = 0; layer < layers; ++layer) {
-      for (int e = 0; c.IsMoeLayer(layer) && e < c.num_routed_experts; ++e) {
-        RETURN_IF_ERROR(store.Load(layer, e));
-        plan.DoneExpert(layer);
-      }
+      parts.push_back([&, layer] {
+        RETURN_IF_ERROR(LoadLayer(loader, c, layer, &w.layers[layer]));
+        plan.DoneLayer(layer);
+        return absl::OkStatus();
+      });
     }
   }
+  for (int layer = 0; options.experts && layer < layers; ++layer) {
+    for (int expert = 0; c.IsMoeLayer(layer) && expert < c.num_routed_experts; ++expert) {
+      parts.push_back([&, layer, expert] {
+        RETURN_IF_ERROR(store.Load(layer, expert));
+        plan.DoneExpert(layer);
+        return absl::OkStatus();
+      });
+    }
+  }
+  RETURN_IF_ERROR(RunTasks(options.threads, static_cast<int>(parts.size()),
+                           [&](int part) { return parts[part](); }));
+  if (options.attention) model->resident_bytes_ = WeightBytes(w);
   model->load_seconds_ = SecondsSince(start);
   return model;
 }

@@ -27,7 +27,8 @@ struct LoadOptions {
   bool attention = true;      // everything but routed experts
   bool experts = true;        // all routed experts; false: the store is there, but holds none
   bool mtp = true;            // the MTP layer, where the checkpoint has one
-  ProgressCallback progress;  // bytes of the checkpoint, from the loading thread; may be empty
+  int threads = 0;            // that load; 0: one per core that this process may use
+  ProgressCallback progress;  // bytes of the checkpoint, one call at a time; may be empty
 };
 
 class Model {

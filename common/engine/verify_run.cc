@@ -74,6 +74,7 @@ absl::StatusOr<VerifyRun> RunForVerify(const VerifyRequest& request, const Golde
   VerifyRun run;
   ASSIGN_OR_RETURN(run.model, Model::Load(request.dir, {.mode = request.mode,
                                                         .weights = weights,
+                                                        .threads = request.threads,
                                                         .progress = request.load_progress}));
   ASSIGN_OR_RETURN(const auto prompt, golden.Integers("input_ids"));
   ASSIGN_OR_RETURN(const auto greedy, golden.Integers("greedy_tokens"));

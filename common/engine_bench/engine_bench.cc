@@ -195,7 +195,8 @@ absl::StatusOr<EngineBenchReport> BenchEngine(const EngineBenchRequest& r) {
     if (r.progress) r.progress(what);
   };
   progress("loading");
-  const LoadOptions load{.mode = r.mode, .mtp = false, .progress = r.load_progress};
+  const LoadOptions load{
+      .mode = r.mode, .mtp = false, .threads = r.threads, .progress = r.load_progress};
   ASSIGN_OR_RETURN(const auto model,
                    r.shape.empty() ? Model::Load(r.dir, load) : RandomModel(r.shape, load));
   RETURN_IF_ERROR(Validate(r, model->config()));

@@ -89,8 +89,8 @@ void ExpertHostServer::Impl::BuildPlane() {
   service = std::make_unique<ExpertService>(state, *peers, *store, *server, node->rpc_metrics());
   client = MakeExpertClient(node->channels(), node->identity());
   load = std::make_unique<LoadAssigned>(
-      *store, state, node->id(), node->transport().incarnation(), [this] { node->ReadyChanged(); },
-      [this] { return config.worker.load_progress(); });
+      *store, state, node->id(), node->transport().incarnation(), config.worker.threads,
+      [this] { node->ReadyChanged(); }, [this] { return config.worker.load_progress(); });
   plan = std::make_unique<PlanPlacementJob>(
       node->cluster(), *client,
       PlanOptions{.shape = {.layers = model.TotalLayers(),

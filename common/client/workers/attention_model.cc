@@ -16,6 +16,7 @@ absl::StatusOr<AttentionModel> LoadAttentionModel(const WorkerConfig& config,
                               .attention = true,
                               .experts = false,
                               .mtp = false,
+                              .threads = config.threads,
                               .progress = config.load_progress()};
     ASSIGN_OR_RETURN(result.model, Model::Load(config.model_dir, options));
     LogInfo("model loaded", {{"model", config.model_dir},

@@ -27,6 +27,7 @@ absl::StatusOr<std::unique_ptr<AllRoles>> AllRoles::Start(ServeConfig config) {
   LoadOptions options;
   ParseComputeMode(config.mode, &options.mode);
   options.experts = config.expert_hosts == 0;
+  options.threads = config.threads;
   options.progress = StderrProgress("loading", /*json_logs=*/true);
   ASSIGN_OR_RETURN(roles->model_, Model::Load(config.model_dir, options));
   RETURN_IF_ERROR(roles->StartRoles(config));

@@ -1,6 +1,10 @@
 #include "services/expert_host/jobs/load_assigned.h"
 
+#include <vector>
+
 #include "common/base/log.h"
+#include "common/base/mutex.h"
+#include "common/concurrency/run_tasks.h"
 
 namespace conclave {
 namespace {
@@ -10,12 +14,13 @@ constexpr std::chrono::milliseconds kRetry{1000};
 }  // namespace
 
 LoadAssigned::LoadAssigned(ExpertStore& store, ExpertHostState& state, std::string host,
-                           Incarnation incarnation, std::function<void()> changed,
+                           Incarnation incarnation, int threads, std::function<void()> changed,
                            std::function<ProgressCallback()> progress)
     : store_(store),
       state_(state),
       host_(std::move(host)),
       incarnation_(incarnation),
+      threads_(threads),
       changed_(std::move(changed)),
       progress_(std::move(progress)) {}
 
@@ -46,20 +51,24 @@ SteadyTime LoadAssigned::Run(const PlacementMap& map) {
 }
 
 absl::Status LoadAssigned::LoadMissing(uint64_t epoch, const std::set<ExpertKey>& assigned) {
-  size_t loaded = 0;
+  const std::vector<ExpertKey> keys(assigned.begin(), assigned.end());
   const ProgressCallback progress = progress_();
-  for (const auto& [layer, expert] : assigned) {
+  Mutex mu;
+  size_t loaded = 0;
+  const bool serving = done_epoch_ > 0;
+  return RunTasks(serving ? 1 : threads_, static_cast<int>(keys.size()), [&](int task) {
+    const auto& [layer, expert] = keys[task];
     if (interrupted_) return Cancelled("shutting down");
     RETURN_IF_ERROR(store_.Load(layer, expert));
+    MutexLock lock(mu);
     held_.emplace(layer, expert);
-    state_.SetLoading(epoch, ++loaded, assigned.size());
+    state_.SetLoading(epoch, ++loaded, keys.size());
     if (progress && store_.held() > 0) {
       const int64_t bytes = store_.resident_bytes() / store_.held();  // experts are of one size
-      progress(
-          {static_cast<int64_t>(loaded) * bytes, static_cast<int64_t>(assigned.size()) * bytes});
+      progress({static_cast<int64_t>(loaded) * bytes, static_cast<int64_t>(keys.size()) * bytes});
     }
-  }
-  return absl::OkStatus();
+    return absl::OkStatus();
+  });
 }
 
 void LoadAssigned::Drop(const std::set<ExpertKey>& keep) {

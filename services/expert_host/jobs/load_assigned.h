@@ -18,10 +18,11 @@ namespace conclave {
 // Used by one job thread; Interrupt from any.
 class LoadAssigned {
  public:
-  // `changed`: readiness may have changed. `progress` makes the callback of one load; what it makes
-  // may be empty. References must outlive it.
+  // `threads` load the first map's experts, 0 = one per core; later ones, behind the traffic, one
+  // does. `changed`: readiness may have changed. `progress` makes the callback of one load; what it
+  // makes may be empty. References must outlive it.
   LoadAssigned(ExpertStore& store, ExpertHostState& state, std::string host,
-               Incarnation incarnation, std::function<void()> changed,
+               Incarnation incarnation, int threads, std::function<void()> changed,
                std::function<ProgressCallback()> progress);
 
   // Adds before it removes: first every assigned expert is loaded, then those are dropped that
@@ -39,6 +40,7 @@ class LoadAssigned {
   ExpertHostState& state_;
   const std::string host_;
   const Incarnation incarnation_;
+  const int threads_;
   const std::function<void()> changed_;
   const std::function<ProgressCallback()> progress_;
   std::atomic<bool> interrupted_{false};

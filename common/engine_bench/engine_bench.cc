@@ -18,6 +18,10 @@ constexpr int kDecodeTokens = 64;  // positions that a decoding sequence goes th
 constexpr int kFillChunk = 512;
 constexpr int kLeastRounds = 5;
 constexpr double kLongestTurn = 0.6;  // seconds of one line in one round
+// A line that is compared with the first one takes turns with it, this many in a round: what else
+// the machine does changes within seconds.
+constexpr int kPairs = 3;
+constexpr size_t kLeastSteps = 3;  // of a decode line in a turn
 
 int PagesOf(int tokens) { return (tokens + kPageTokens - 1) / kPageTokens; }
 
@@ -40,7 +44,7 @@ struct Workload {
   std::vector<int32_t> pages;  // [sequences, pages of each]
   int pages_each = 0;
   double bytes_per_token = 0, macs_per_token = 0;
-  // One value per round.
+  // One value per turn.
   std::vector<double> rate, bandwidth_share, compute_share, against_first;
 
   bool prompt() const { return tokens > 1; }
@@ -97,11 +101,13 @@ class Bench {
       for (Workload& w : *all) {
         const MachineLimits now = meter.Measure();
         limits->push_back(now);
-        ASSIGN_OR_RETURN(const double rate, Rate(w));
-        w.rate.push_back(rate);
-        w.bandwidth_share.push_back(rate * w.bytes_per_token / now.read_bytes_per_s);
-        w.compute_share.push_back(rate * w.macs_per_token / now.MacsPerSecond(request_.mode));
-        w.against_first.push_back(rate / all->front().rate.back());
+        const bool compared = &w != &all->front() && !w.prompt();
+        const int turns = compared ? kPairs : 1;
+        const double turn = std::min(kLongestTurn, request_.seconds / kLeastRounds) / turns;
+        for (int i = 0; i < turns; ++i) {
+          if (compared) RETURN_IF_ERROR(Turn(all->front(), turn, now, all->front()));
+          RETURN_IF_ERROR(Turn(w, turn, now, all->front()));
+        }
       }
     }
     return absl::OkStatus();
@@ -144,13 +150,22 @@ class Bench {
     return absl::OkStatus();
   }
 
-  // Tokens per second of one round: by the median step, after one that warms up.
-  absl::StatusOr<double> Rate(const Workload& w) {
+  absl::Status Turn(Workload& w, double seconds, const MachineLimits& now, const Workload& first) {
+    ASSIGN_OR_RETURN(const double rate, Rate(w, seconds));
+    w.rate.push_back(rate);
+    w.bandwidth_share.push_back(rate * w.bytes_per_token / now.read_bytes_per_s);
+    w.compute_share.push_back(rate * w.macs_per_token / now.MacsPerSecond(request_.mode));
+    w.against_first.push_back(rate / first.rate.back());
+    return absl::OkStatus();
+  }
+
+  // Tokens per second of one turn: by the median step, after one that warms up.
+  absl::StatusOr<double> Rate(const Workload& w, double turn) {
     RETURN_IF_ERROR(Step(w, 0));
     std::vector<double> seconds;
     const SteadyTime start = Now();
-    const double turn = std::min(kLongestTurn, request_.seconds / kLeastRounds);
-    for (int i = 1; seconds.empty() || SecondsSince(start) < turn; ++i) {
+    const size_t least = w.prompt() ? 1 : kLeastSteps;
+    for (int i = 1; seconds.size() < least || SecondsSince(start) < turn; ++i) {
       const SteadyTime begin = Now();
       RETURN_IF_ERROR(Step(w, i));
       seconds.push_back(SecondsSince(begin));
@@ -210,7 +225,7 @@ absl::StatusOr<EngineBenchReport> BenchEngine(const EngineBenchRequest& r) {
   RETURN_IF_ERROR(bench.Run(meter, &workloads, &limits));
 
   EngineBenchReport report{.isa = std::string(kernels::IsaName(kernels::BestIsa())),
-                           .rounds = static_cast<int>(workloads.front().rate.size()),
+                           .rounds = static_cast<int>(limits.size() / workloads.size()),
                            .load_seconds = model->load_seconds(),
                            .resident_bytes = model->resident_bytes()};
   report.limits = {LimitOf(limits, &MachineLimits::read_bytes_per_s).median,

@@ -25,7 +25,8 @@ struct EngineBenchRequest {
   ProgressCallback load_progress;                         // of the weights; may be empty
 };
 
-// Everything is a median over rounds; each share belongs to limits measured right before it.
+// Everything is a median over turns of some tenths of a second, one or three in a round (of the
+// first line more); each share belongs to limits measured right before it.
 struct EngineBenchLine {
   std::string what;  // "decode, batch 1, context 0", "prefill 512, all logits"
   double tokens_per_s = 0;
@@ -33,8 +34,9 @@ struct EngineBenchLine {
   double macs_per_token = 0;   // useful multiply-adds
   double bandwidth_share = 0;  // of the measured read bandwidth
   double compute_share = 0;    // of the measured multiply-add peak of the mode; may pass 1
-  double against_first = 0;    // tokens/s over those of the first line in the same round
-  double spread = 0;           // of the middle half of the rounds' tokens/s, over the median
+  double against_first =
+      0;              // tokens/s over the first line's in the turn before (prompts: in the round)
+  double spread = 0;  // of the middle half of the turns' tokens/s, over the median
 };
 
 struct EngineBenchReport {

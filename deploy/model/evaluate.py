@@ -37,7 +37,7 @@ def ask(url, model, problem, limit, timeout):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--url", default="http://127.0.0.1:8000")
+    parser.add_argument("--url", default="http://127.0.0.1:8000", type=lambda url: url if "://" in url else "http://" + url)
     parser.add_argument("--model", help="served model name; by default the first of /v1/models")
     parser.add_argument("--per-task", type=int, default=50)
     parser.add_argument("--seed", type=int, default=2)

@@ -39,7 +39,7 @@ class ExpertStore {
   // Reads and packs one expert on the calling thread; OK at once when it is held already.
   // InvalidArgument for a layer without experts or an expert out of range.
   absl::Status Load(int layer, int expert);
-  // All experts of all MoE layers, MTP layers included when `mtp`.
+  // All experts of all MoE layers, MTP layers included when `mtp`, on all cores.
   absl::Status LoadAll(bool mtp);
   // FailedPrecondition when it is not held. Memory goes with the last reader.
   absl::Status Unload(int layer, int expert);

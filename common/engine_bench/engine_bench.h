@@ -34,8 +34,8 @@ struct EngineBenchLine {
   double macs_per_token = 0;   // useful multiply-adds
   double bandwidth_share = 0;  // of the measured read bandwidth
   double compute_share = 0;    // of the measured multiply-add peak of the mode; may pass 1
-  double against_first =
-      0;              // tokens/s over the first line's in the turn before (prompts: in the round)
+  // tokens/s over the first line's in the turn before; a prompt's over its last one
+  double against_first = 0;
   double spread = 0;  // of the middle half of the turns' tokens/s, over the median
 };
 

@@ -21,7 +21,7 @@ struct WorkerConfig {
   std::string id;                  // member id; empty = "<role>-<random>"
   std::string mode = "bf16";       // f32, bf16, int8 or w8a8
   std::string kv_cache = "auto";   // format of cached keys and values: auto (the mode's), fp8 or bf16
-  int threads = 0;                 // of one step, 0 = one per core
+  int threads = 0;                 // of one step and of loading, 0 = one per core
   int kv_pages = 1024;             // of 64 tokens, over all layers; attention workers only
   int lease_ttl_s = 3;             // seconds
   int drain_s = 10;                // seconds that running work gets after SIGTERM

@@ -49,8 +49,11 @@ def main():
     parser.add_argument("--show", type=int, default=0, help="print so many wrong replies")
     args = parser.parse_args()
     if not args.model:
-        with urllib.request.urlopen(args.url.rstrip("/") + "/v1/models", timeout=args.timeout) as response:
-            args.model = json.load(response)["data"][0]["id"]
+        try:
+            with urllib.request.urlopen(args.url.rstrip("/") + "/v1/models", timeout=args.timeout) as response:
+                args.model = json.load(response)["data"][0]["id"]
+        except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+            parser.error(f"no answer from {args.url}: {error}; is the cluster up, and is this its HTTP address?")
     problems = held_out_problems(args.per_task, args.seed)
     began = time.time()
     with concurrent.futures.ThreadPoolExecutor(args.concurrency) as pool:

@@ -20,14 +20,15 @@ struct WorkerConfig {
   int metrics_port = 0;            // HTTP, 0 = a free one
   std::string id;                  // member id; empty = "<role>-<random>"
   std::string mode = "bf16";       // f32, bf16, int8 or w8a8
-  std::string kv_cache = "auto";   // format of cached keys and values: auto (the mode's), fp8 or bf16
-  int threads = 0;                 // of one step and of loading, 0 = one per core
-  int kv_pages = 1024;             // of 64 tokens, over all layers; attention workers only
-  int lease_ttl_s = 3;             // seconds
-  int drain_s = 10;                // seconds that running work gets after SIGTERM
-  std::string ucx_tls = "tcp";     // UCX transports
-  std::string ucx_device = "lo";   // interface that the other workers reach
-  int ucx_spin_us = 20;            // microseconds of polling after activity, then sleep; 0 = none
+  std::string kv_cache =
+      "auto";                   // format of cached keys and values: auto (the mode's), fp8 or bf16
+  int threads = 0;              // of one step and of loading, 0 = one per core
+  int kv_pages = 1024;          // of 64 tokens, over all layers; attention workers only
+  int lease_ttl_s = 3;          // seconds
+  int drain_s = 10;             // seconds that running work gets after SIGTERM
+  std::string ucx_tls = "tcp";  // UCX transports
+  std::string ucx_device = "lo";  // interface that the other workers reach
+  int ucx_spin_us = 20;           // microseconds of polling after activity, then sleep; 0 = none
   std::string log_level = "info";
   std::string progress_label = "loading";  // on a terminal; empty = draw nothing
   std::string progress_file;               // loading progress is written there; empty = nowhere
